@@ -1,0 +1,244 @@
+//! The target's bytes as captured: sorted segments over copied regions and mapped files.
+
+use std::sync::Arc;
+
+use memmap2::Mmap;
+
+use crate::{Addr, AddrRange, Fault, Memory, Region};
+
+/// Where the bytes of a segment lie.
+#[derive(Clone)]
+pub enum Source {
+    /// In the copied region of this index, from this offset.
+    Copied {
+        /// Index in the order the regions were added.
+        region: usize,
+        /// Byte offset in the region.
+        offset: usize,
+    },
+    /// In a mapped file (a core, the executable), from this offset.
+    File {
+        /// The mapped file.
+        file: Arc<Mmap>,
+        /// Byte offset in the file.
+        offset: usize,
+    },
+}
+
+struct Segment {
+    range: AddrRange,
+    source: Source,
+}
+
+/// Collects segments for an [`Image`].
+#[derive(Default)]
+pub struct ImageBuilder {
+    regions: Vec<Region>,
+    segments: Vec<Segment>,
+}
+
+impl ImageBuilder {
+    /// Adds a region of copied bytes; segments refer to it by the returned index.
+    pub fn add_region(&mut self, region: Region) -> usize {
+        self.regions.push(region);
+        self.regions.len() - 1
+    }
+
+    /// Adds `range`, whose bytes start at `source`. Where segments overlap, the one added first wins.
+    /// A segment that reaches past its source is cut to what the source holds.
+    pub fn add(&mut self, range: AddrRange, source: Source) {
+        let (held, offset) = match &source {
+            Source::Copied { region, offset } => (self.regions.get(*region).map_or(0, Region::len), *offset),
+            Source::File { file, offset } => (file.len(), *offset),
+        };
+        let len = range.len().min(held.saturating_sub(offset) as u64);
+        if let Some(range) = AddrRange::new(range.start, len)
+            && !range.is_empty()
+        {
+            self.segments.push(Segment { range, source });
+        }
+    }
+
+    /// Sorts the segments, cuts overlaps and joins neighbours whose sources are neighbours too.
+    pub fn build(self) -> Image {
+        let mut disjoint: Vec<Segment> = Vec::with_capacity(self.segments.len());
+        // Earlier additions win: insert in order, keeping `disjoint` sorted, and add only what is not covered yet.
+        let mut order: Vec<(usize, Segment)> = self.segments.into_iter().enumerate().collect();
+        order.sort_by_key(|(priority, s)| (s.range.start, *priority));
+        let overlaps = order.windows(2).any(|w| w[1].1.range.start < w[0].1.range.end);
+        if overlaps {
+            order.sort_by_key(|(priority, _)| *priority);
+            for (_, segment) in order {
+                insert_uncovered(&mut disjoint, segment);
+            }
+        } else {
+            disjoint.extend(order.into_iter().map(|(_, s)| s));
+        }
+        let mut segments: Vec<Segment> = Vec::with_capacity(disjoint.len());
+        for s in disjoint {
+            match segments.last_mut() {
+                Some(last) if last.range.end == s.range.start && follows(last, &s) => last.range.end = s.range.end,
+                _ => segments.push(s),
+            }
+        }
+        Image { regions: self.regions, segments }
+    }
+}
+
+fn advance(source: &Source, by: u64) -> Source {
+    match source {
+        Source::Copied { region, offset } => Source::Copied { region: *region, offset: offset + by as usize },
+        Source::File { file, offset } => Source::File { file: file.clone(), offset: offset + by as usize },
+    }
+}
+
+fn follows(a: &Segment, b: &Segment) -> bool {
+    match (&advance(&a.source, a.range.len()), &b.source) {
+        (Source::Copied { region: ra, offset: oa }, Source::Copied { region: rb, offset: ob }) => ra == rb && oa == ob,
+        (Source::File { file: fa, offset: oa }, Source::File { file: fb, offset: ob }) => Arc::ptr_eq(fa, fb) && oa == ob,
+        _ => false,
+    }
+}
+
+fn insert_uncovered(sorted: &mut Vec<Segment>, segment: Segment) {
+    let mut at = segment.range.start;
+    let mut i = sorted.partition_point(|s| s.range.end <= at);
+    while at < segment.range.end {
+        let next_start = sorted.get(i).map_or(segment.range.end, |s| s.range.start.min(segment.range.end));
+        if at < next_start {
+            let source = advance(&segment.source, at.0 - segment.range.start.0);
+            sorted.insert(i, Segment { range: AddrRange { start: at, end: next_start }, source });
+            i += 1;
+        }
+        let Some(covering) = sorted.get(i) else { break };
+        at = covering.range.end;
+        i += 1;
+    }
+}
+
+/// Bytes of a target, frozen at one moment (or torn, if it was read while running).
+pub struct Image {
+    regions: Vec<Region>,
+    segments: Vec<Segment>,
+}
+
+impl Image {
+    /// An empty image to add to.
+    pub fn builder() -> ImageBuilder {
+        ImageBuilder::default()
+    }
+
+    fn find(&self, at: Addr) -> Option<&Segment> {
+        let i = self.segments.partition_point(|s| s.range.end <= at);
+        self.segments.get(i).filter(|s| s.range.start <= at)
+    }
+
+    fn segment_bytes<'a>(&'a self, s: &'a Segment) -> &'a [u8] {
+        let len = s.range.len() as usize;
+        let bytes = match &s.source {
+            Source::Copied { region, offset } => self.regions[*region].as_slice().get(*offset..*offset + len),
+            Source::File { file, offset } => file.get(*offset..*offset + len),
+        };
+        bytes.unwrap_or_default()
+    }
+
+    /// The bytes from `at` to the end of the segment that holds `at`, without copying.
+    pub fn bytes_from(&self, at: Addr) -> Result<&[u8], Fault> {
+        let s = self.find(at).ok_or(Fault::NotInImage(at))?;
+        self.segment_bytes(s).get((at.0 - s.range.start.0) as usize..).ok_or(Fault::NotInImage(at))
+    }
+
+    /// `len` bytes at `at`, without copying. Fails where they do not lie in one segment; [`Memory::read`] crosses segments.
+    pub fn bytes(&self, at: Addr, len: u64) -> Result<&[u8], Fault> {
+        let from = self.bytes_from(at)?;
+        usize::try_from(len)
+            .ok()
+            .and_then(|len| from.get(..len))
+            .ok_or(Fault::NotInImage(Addr(at.0.saturating_add(from.len() as u64))))
+    }
+
+    /// Whether all of `len` bytes at `at` are held.
+    pub fn holds(&self, at: Addr, len: u64) -> bool {
+        let mut at = at;
+        let Some(end) = at.checked_add(len) else { return false };
+        while at < end {
+            match self.find(at) {
+                Some(s) => at = s.range.end,
+                None => return false,
+            }
+        }
+        true
+    }
+
+    /// The ranges held, sorted and disjoint.
+    pub fn ranges(&self) -> impl Iterator<Item = AddrRange> + '_ {
+        self.segments.iter().map(|s| s.range)
+    }
+
+    /// Gives copied memory inside `range` back to the kernel. Those addresses must not be read again: they would read
+    /// as zeros. Bytes that lie in files stay.
+    pub fn release(&mut self, range: AddrRange) {
+        for s in &self.segments {
+            let Source::Copied { region, offset } = &s.source else { continue };
+            let start = s.range.start.max(range.start);
+            let end = s.range.end.min(range.end);
+            if start < end {
+                let from = offset + (start.0 - s.range.start.0) as usize;
+                self.regions[*region].release(from, from + (end.0 - start.0) as usize);
+            }
+        }
+    }
+}
+
+impl Memory for Image {
+    fn read(&self, at: Addr, buf: &mut [u8]) -> Result<(), Fault> {
+        let mut at = at;
+        let mut filled = 0;
+        while filled < buf.len() {
+            let from = self.bytes_from(at)?;
+            let n = from.len().min(buf.len() - filled);
+            buf[filled..filled + n].copy_from_slice(&from[..n]);
+            filled += n;
+            at = at.checked_add(n as u64).ok_or(Fault::NotInImage(at))?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(parts: &[(u64, &[u8])]) -> Image {
+        let mut b = Image::builder();
+        for (at, bytes) in parts {
+            let mut r = Region::reserve(bytes.len()).unwrap();
+            r.as_mut_slice()[..bytes.len()].copy_from_slice(bytes);
+            let region = b.add_region(r);
+            let range = AddrRange::new(Addr(*at), bytes.len() as u64).unwrap();
+            b.add(range, Source::Copied { region, offset: 0 });
+        }
+        b.build()
+    }
+
+    #[test]
+    fn reads_cross_segments_and_never_answer_short() {
+        let i = image(&[(0x1000, &[1, 2, 3]), (0x1003, &[4, 5])]);
+        let mut buf = [0; 5];
+        i.read(Addr(0x1000), &mut buf).unwrap();
+        assert_eq!(buf, [1, 2, 3, 4, 5]);
+        assert_eq!(i.read(Addr(0x1001), &mut [0; 5]), Err(Fault::NotInImage(Addr(0x1005))));
+        assert_eq!(i.bytes(Addr(0x1003), 2).unwrap(), [4, 5]);
+        assert!(i.bytes(Addr(0x1002), 2).is_err());
+        assert!(i.holds(Addr(0x1000), 5));
+        assert!(!i.holds(Addr(0xfff), 2));
+    }
+
+    #[test]
+    fn the_first_segment_wins_where_two_overlap() {
+        let i = image(&[(0x1002, &[9, 9]), (0x1000, &[1, 2, 3, 4, 5, 6])]);
+        let mut buf = [0; 6];
+        i.read(Addr(0x1000), &mut buf).unwrap();
+        assert_eq!(buf, [1, 2, 9, 9, 5, 6]);
+    }
+}
