@@ -1,1 +1,21 @@
-//! Placeholder head.
+//! The heap graph: objects, edges and roots of one captured heap, whatever runtime it came from.
+//!
+//! Pure data and algorithms. An object is a dense `u32`; what it is called, and where it lay in memory, only the
+//! [`Resolver`] knows. Columns are flat vectors: per object one type, one row start of the edge table, and what a
+//! traversal adds. Sizes are stored once per run of equal objects.
+
+mod builder;
+mod heap;
+mod histogram;
+mod index;
+mod path;
+mod reach;
+mod resolver;
+
+pub use builder::GraphBuilder;
+pub use heap::{Edge, HeapGraph, Root, SizeRun, TooLarge};
+pub use histogram::{Histogram, PackageRow, TypeRow};
+pub use index::{ObjIx, RootIx, TypeIx};
+pub use path::{Path, Step};
+pub use reach::{Reach, Strength};
+pub use resolver::Resolver;

@@ -1,0 +1,126 @@
+//! The graph itself: columns and their lookups.
+
+use crate::{ObjIx, RootIx, Strength, TypeIx};
+
+/// The heap has more objects, edges or roots than `u32` ids can name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Which column overflowed.
+    pub what: &'static str,
+}
+
+impl std::fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "the heap has more {} than 32-bit ids can name",
+            self.what
+        )
+    }
+}
+
+impl std::error::Error for TooLarge {}
+
+/// Objects from `first` up to the next run's first all have this shallow size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SizeRun {
+    /// First object of the run.
+    pub first: ObjIx,
+    /// Shallow size in bytes: the slot as the runtime accounts it.
+    pub size: u64,
+}
+
+/// A pointer from outside the heap into it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Root {
+    /// The object pointed to.
+    pub to: ObjIx,
+    /// Whether the collector itself would follow this pointer.
+    pub strength: Strength,
+    /// Roots of a lower rank are followed first, so that a path is told from the holder people know best.
+    pub rank: u8,
+}
+
+/// One reference between two objects.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Edge {
+    /// The object pointed to.
+    pub to: ObjIx,
+    /// Which pointer slot of the source object holds it: the word index in the object's data.
+    pub slot: u32,
+}
+
+/// A heap as a graph. Edges are in compressed sparse rows, ordered by source object, then by slot.
+pub struct HeapGraph {
+    pub(crate) types: Vec<TypeIx>,
+    pub(crate) sizes: Vec<SizeRun>,
+    pub(crate) first_edge: Vec<u32>,
+    pub(crate) edge_to: Vec<ObjIx>,
+    pub(crate) edge_slot: Vec<u32>,
+    pub(crate) roots: Vec<Root>,
+}
+
+impl HeapGraph {
+    /// Number of objects.
+    pub fn objects(&self) -> u32 {
+        self.types.len() as u32
+    }
+
+    /// Number of edges.
+    pub fn edges(&self) -> u32 {
+        self.edge_to.len() as u32
+    }
+
+    /// Every root, in the order given to the builder; [`RootIx`] counts along it.
+    pub fn roots(&self) -> &[Root] {
+        &self.roots
+    }
+
+    /// The root of this id.
+    pub fn root(&self, root: RootIx) -> &Root {
+        &self.roots[root.index()]
+    }
+
+    /// Type of one object.
+    pub fn type_of(&self, object: ObjIx) -> TypeIx {
+        self.types[object.index()]
+    }
+
+    /// Shallow size of one object in bytes. Costs a binary search; a pass over all objects takes [`Self::sizes`].
+    pub fn size(&self, object: ObjIx) -> u64 {
+        let run = self.sizes.partition_point(|r| r.first <= object);
+        self.sizes[run - 1].size
+    }
+
+    /// `(object, shallow size)` of every object in order, without a search each.
+    pub fn sizes(&self) -> impl Iterator<Item = (ObjIx, u64)> + '_ {
+        let ends = self
+            .sizes
+            .iter()
+            .skip(1)
+            .map(|r| r.first.0)
+            .chain([self.objects()]);
+        self.sizes
+            .iter()
+            .zip(ends)
+            .flat_map(|(run, end)| (run.first.0..end).map(|o| (ObjIx(o), run.size)))
+    }
+
+    /// The rows of the edge table that belong to `object`.
+    pub(crate) fn row(&self, object: ObjIx) -> std::ops::Range<usize> {
+        self.first_edge[object.index()] as usize..self.first_edge[object.index() + 1] as usize
+    }
+
+    /// What `object` points to, in slot order.
+    pub fn out(&self, object: ObjIx) -> impl Iterator<Item = Edge> + '_ {
+        self.row(object).map(|e| Edge {
+            to: self.edge_to[e],
+            slot: self.edge_slot[e],
+        })
+    }
+
+    /// The source object of an edge row.
+    pub(crate) fn source(&self, edge: u32) -> ObjIx {
+        ObjIx(self.first_edge.partition_point(|&first| first <= edge) as u32 - 1)
+    }
+}
