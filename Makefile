@@ -1,0 +1,26 @@
+# The everyday commands. Each installs what it needs first and is safe to run again.
+.PHONY: demo test test-all lint install bench
+
+# Attach to a leaking Go service under load and print the report.
+demo:
+	@scripts/demo.sh
+
+# Lints and tests on the newest, the oldest and the pivotal runtime versions.
+test:
+	@scripts/test.sh
+
+# The same on every supported runtime version and build.
+test-all:
+	@scripts/test.sh --all
+
+# Only what needs no toolchain besides Rust.
+lint:
+	@scripts/lint.sh
+
+# Put the binary on the PATH (cargo's bin folder).
+install:
+	cargo install --locked --path crates/cli
+
+# Measure the figures of docs/benchmarks.md again.
+bench:
+	@bench/run.sh
