@@ -1,0 +1,110 @@
+//! The census of maps: every map of the heap, its structure, and what it costs.
+
+use leakscope_graph::{ObjIx, TypeIx};
+use leakscope_target::Addr;
+
+/// Which implementation of maps.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Generation {
+    /// Buckets of eight with overflow chains: Go 1.23 and older.
+    Classic,
+    /// Swiss tables: Go 1.24 and later.
+    Swiss,
+}
+
+/// The inside of a map, as its implementation has it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Structure {
+    /// `runtime.hmap`.
+    Classic(Classic),
+    /// `internal/runtime/maps.Map`.
+    Swiss(Swiss),
+}
+
+/// What `runtime.hmap` and its buckets say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Classic {
+    /// Log2 of the number of buckets.
+    pub b: u8,
+    /// Flags: 1 iterator, 2 old iterator, 4 being written, 8 growing at the same size.
+    pub flags: u8,
+    /// Overflow buckets linked into chains, of the array and of the old one.
+    pub overflow: u32,
+    /// Preallocated overflow buckets not used yet.
+    pub overflow_free: u32,
+    /// Growth in progress: buckets of the old array, and how many of them the evacuation has passed.
+    pub growth: Option<Growth>,
+}
+
+/// Progress of a classic map's growth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Growth {
+    /// Buckets of the old array.
+    pub old_buckets: u64,
+    /// Old buckets below this index are evacuated (`hmap.nevacuate`).
+    pub evacuated: u64,
+}
+
+/// What `internal/runtime/maps.Map` and its tables say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Swiss {
+    /// Bits of the hash that index the directory.
+    pub global_depth: u8,
+    /// Entries of the directory; 0 for a map of one group.
+    pub directory_len: u64,
+    /// Distinct tables in the directory.
+    pub tables: u64,
+    /// Deleted control bytes.
+    pub tombstones: u64,
+}
+
+/// One map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct MapInfo {
+    /// Address of the header.
+    pub address: Addr,
+    /// The heap object that holds the header; `None` for a header in a global or on a stack.
+    pub object: Option<ObjIx>,
+    /// The map's type.
+    pub type_: TypeIx,
+    /// Entries by the header's own count: what `len` answers.
+    pub len: u64,
+    /// Filled cells found by walking.
+    pub cells: u64,
+    /// Cells there is room for: of the bucket array without overflow buckets, or of all tables.
+    pub slots: u64,
+    /// The inside.
+    pub structure: Structure,
+    /// Header, arrays, tables and directory as slots of the heap, bytes.
+    pub bytes: u64,
+    /// What a map of this type freshly made for `len` entries would take, bytes.
+    pub rebuilt_bytes: u64,
+    /// The map was being written, or its count and its cells disagree.
+    pub torn: bool,
+    /// Part of it could not be read: `cells` and `bytes` are lower bounds.
+    pub incomplete: bool,
+}
+
+impl MapInfo {
+    /// Bytes that rebuilding would give back.
+    pub fn waste_bytes(&self) -> u64 {
+        self.bytes.saturating_sub(self.rebuilt_bytes)
+    }
+
+    /// Which implementation the map has.
+    pub fn generation(&self) -> Generation {
+        match self.structure {
+            Structure::Classic(_) => Generation::Classic,
+            Structure::Swiss(_) => Generation::Swiss,
+        }
+    }
+
+    /// Filled share of the slots, 0 to 1 (above 1 where a classic map has overflowed); 0 without slots.
+    pub fn load(&self) -> f64 {
+        if self.slots == 0 {
+            0.0
+        } else {
+            self.len as f64 / self.slots as f64
+        }
+    }
+}
