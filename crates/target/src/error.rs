@@ -1,6 +1,8 @@
 //! What can go wrong with a target.
 
-use crate::Addr;
+use std::path::PathBuf;
+
+use crate::{Addr, CoreError};
 
 /// A read of the target's memory that could not be filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,5 +42,29 @@ pub enum Error {
         /// The kernel's word.
         #[source]
         source: std::io::Error,
+    },
+    /// A file cannot be opened.
+    #[error("cannot open {}", .path.display())]
+    Open {
+        /// Its path, as given.
+        path: PathBuf,
+        /// The kernel's word.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A path names a folder, pipe, socket or device.
+    #[error("{} is not a regular file", .path.display())]
+    NotAFile {
+        /// Its path, as given.
+        path: PathBuf,
+    },
+    /// A file cannot be used as a core, or not with this executable.
+    #[error("cannot use {} as a core", .path.display())]
+    Core {
+        /// Its path, as given.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: CoreError,
     },
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use memmap2::Mmap;
 
+use crate::mapped::forget_pages;
+use crate::overlap::disjoint;
 use crate::{Addr, AddrRange, Fault, Memory, Region};
 
 /// Where the bytes of a segment lie.
@@ -48,7 +50,9 @@ impl ImageBuilder {
     /// A segment that reaches past its source is cut to what the source holds.
     pub fn add(&mut self, range: AddrRange, source: Source) {
         let (held, offset) = match &source {
-            Source::Copied { region, offset } => (self.regions.get(*region).map_or(0, Region::len), *offset),
+            Source::Copied { region, offset } => {
+                (self.regions.get(*region).map_or(0, Region::len), *offset)
+            }
             Source::File { file, offset } => (file.len(), *offset),
         };
         let len = range.len().min(held.saturating_sub(offset) as u64);
@@ -59,60 +63,65 @@ impl ImageBuilder {
         }
     }
 
-    /// Sorts the segments, cuts overlaps and joins neighbours whose sources are neighbours too.
+    /// Sorts the segments, cuts overlaps and joins neighbours whose sources are neighbours too. O(n log n) however the
+    /// segments overlap.
     pub fn build(self) -> Image {
-        let mut disjoint: Vec<Segment> = Vec::with_capacity(self.segments.len());
-        // Earlier additions win: insert in order, keeping `disjoint` sorted, and add only what is not covered yet.
-        let mut order: Vec<(usize, Segment)> = self.segments.into_iter().enumerate().collect();
-        order.sort_by_key(|(priority, s)| (s.range.start, *priority));
-        let overlaps = order.windows(2).any(|w| w[1].1.range.start < w[0].1.range.end);
-        if overlaps {
-            order.sort_by_key(|(priority, _)| *priority);
-            for (_, segment) in order {
-                insert_uncovered(&mut disjoint, segment);
-            }
-        } else {
-            disjoint.extend(order.into_iter().map(|(_, s)| s));
-        }
-        let mut segments: Vec<Segment> = Vec::with_capacity(disjoint.len());
-        for s in disjoint {
+        let ranges: Vec<AddrRange> = self.segments.iter().map(|s| s.range).collect();
+        let mut segments: Vec<Segment> = Vec::with_capacity(ranges.len());
+        for (range, index) in disjoint(&ranges) {
+            let whole = &self.segments[index];
+            let source = advance(&whole.source, range.start.0 - whole.range.start.0);
+            let piece = Segment { range, source };
             match segments.last_mut() {
-                Some(last) if last.range.end == s.range.start && follows(last, &s) => last.range.end = s.range.end,
-                _ => segments.push(s),
+                Some(last) if last.range.end == range.start && follows(last, &piece) => {
+                    last.range.end = range.end
+                }
+                _ => segments.push(piece),
             }
         }
-        Image { regions: self.regions, segments }
+        Image {
+            regions: self.regions,
+            segments,
+        }
     }
 }
 
 fn advance(source: &Source, by: u64) -> Source {
     match source {
-        Source::Copied { region, offset } => Source::Copied { region: *region, offset: offset + by as usize },
-        Source::File { file, offset } => Source::File { file: file.clone(), offset: offset + by as usize },
+        Source::Copied { region, offset } => Source::Copied {
+            region: *region,
+            offset: offset + by as usize,
+        },
+        Source::File { file, offset } => Source::File {
+            file: file.clone(),
+            offset: offset + by as usize,
+        },
     }
 }
 
 fn follows(a: &Segment, b: &Segment) -> bool {
     match (&advance(&a.source, a.range.len()), &b.source) {
-        (Source::Copied { region: ra, offset: oa }, Source::Copied { region: rb, offset: ob }) => ra == rb && oa == ob,
-        (Source::File { file: fa, offset: oa }, Source::File { file: fb, offset: ob }) => Arc::ptr_eq(fa, fb) && oa == ob,
+        (
+            Source::Copied {
+                region: ra,
+                offset: oa,
+            },
+            Source::Copied {
+                region: rb,
+                offset: ob,
+            },
+        ) => ra == rb && oa == ob,
+        (
+            Source::File {
+                file: fa,
+                offset: oa,
+            },
+            Source::File {
+                file: fb,
+                offset: ob,
+            },
+        ) => Arc::ptr_eq(fa, fb) && oa == ob,
         _ => false,
-    }
-}
-
-fn insert_uncovered(sorted: &mut Vec<Segment>, segment: Segment) {
-    let mut at = segment.range.start;
-    let mut i = sorted.partition_point(|s| s.range.end <= at);
-    while at < segment.range.end {
-        let next_start = sorted.get(i).map_or(segment.range.end, |s| s.range.start.min(segment.range.end));
-        if at < next_start {
-            let source = advance(&segment.source, at.0 - segment.range.start.0);
-            sorted.insert(i, Segment { range: AddrRange { start: at, end: next_start }, source });
-            i += 1;
-        }
-        let Some(covering) = sorted.get(i) else { break };
-        at = covering.range.end;
-        i += 1;
     }
 }
 
@@ -136,7 +145,9 @@ impl Image {
     fn segment_bytes<'a>(&'a self, s: &'a Segment) -> &'a [u8] {
         let len = s.range.len() as usize;
         let bytes = match &s.source {
-            Source::Copied { region, offset } => self.regions[*region].as_slice().get(*offset..*offset + len),
+            Source::Copied { region, offset } => {
+                self.regions[*region].as_slice().get(*offset..*offset + len)
+            }
             Source::File { file, offset } => file.get(*offset..*offset + len),
         };
         bytes.unwrap_or_default()
@@ -145,7 +156,9 @@ impl Image {
     /// The bytes from `at` to the end of the segment that holds `at`, without copying.
     pub fn bytes_from(&self, at: Addr) -> Result<&[u8], Fault> {
         let s = self.find(at).ok_or(Fault::NotInImage(at))?;
-        self.segment_bytes(s).get((at.0 - s.range.start.0) as usize..).ok_or(Fault::NotInImage(at))
+        self.segment_bytes(s)
+            .get((at.0 - s.range.start.0) as usize..)
+            .ok_or(Fault::NotInImage(at))
     }
 
     /// `len` bytes at `at`, without copying. Fails where they do not lie in one segment; [`Memory::read`] crosses segments.
@@ -154,13 +167,17 @@ impl Image {
         usize::try_from(len)
             .ok()
             .and_then(|len| from.get(..len))
-            .ok_or(Fault::NotInImage(Addr(at.0.saturating_add(from.len() as u64))))
+            .ok_or(Fault::NotInImage(Addr(
+                at.0.saturating_add(from.len() as u64),
+            )))
     }
 
     /// Whether all of `len` bytes at `at` are held.
     pub fn holds(&self, at: Addr, len: u64) -> bool {
         let mut at = at;
-        let Some(end) = at.checked_add(len) else { return false };
+        let Some(end) = at.checked_add(len) else {
+            return false;
+        };
         while at < end {
             match self.find(at) {
                 Some(s) => at = s.range.end,
@@ -175,16 +192,28 @@ impl Image {
         self.segments.iter().map(|s| s.range)
     }
 
-    /// Gives copied memory inside `range` back to the kernel. Those addresses must not be read again: they would read
-    /// as zeros. Bytes that lie in files stay.
+    /// Gives the memory behind `range` back to the kernel. Copied bytes there must not be read again: they would read as
+    /// zeros. Bytes that lie in files are only dropped from this process's resident memory and stay readable.
     pub fn release(&mut self, range: AddrRange) {
-        for s in &self.segments {
-            let Source::Copied { region, offset } = &s.source else { continue };
+        let first = self
+            .segments
+            .partition_point(|s| s.range.end <= range.start);
+        for s in self.segments[first..]
+            .iter()
+            .take_while(|s| s.range.start < range.end)
+        {
             let start = s.range.start.max(range.start);
-            let end = s.range.end.min(range.end);
-            if start < end {
-                let from = offset + (start.0 - s.range.start.0) as usize;
-                self.regions[*region].release(from, from + (end.0 - start.0) as usize);
+            let len = (s.range.end.min(range.end).0 - start.0) as usize;
+            let skipped = (start.0 - s.range.start.0) as usize;
+            match &s.source {
+                Source::Copied { region, offset } => {
+                    let from = offset + skipped;
+                    self.regions[*region].release(from, from + len);
+                }
+                Source::File { file, offset } => {
+                    let from = offset + skipped;
+                    forget_pages(file, from, from + len);
+                }
             }
         }
     }
@@ -227,7 +256,10 @@ mod tests {
         let mut buf = [0; 5];
         i.read(Addr(0x1000), &mut buf).unwrap();
         assert_eq!(buf, [1, 2, 3, 4, 5]);
-        assert_eq!(i.read(Addr(0x1001), &mut [0; 5]), Err(Fault::NotInImage(Addr(0x1005))));
+        assert_eq!(
+            i.read(Addr(0x1001), &mut [0; 5]),
+            Err(Fault::NotInImage(Addr(0x1005)))
+        );
         assert_eq!(i.bytes(Addr(0x1003), 2).unwrap(), [4, 5]);
         assert!(i.bytes(Addr(0x1002), 2).is_err());
         assert!(i.holds(Addr(0x1000), 5));
