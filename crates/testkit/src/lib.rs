@@ -1,1 +1,30 @@
-//! Placeholder head.
+//! Only for tests: builds the fixtures with real Go toolchains, runs them, takes cores of them, and counts what was skipped.
+//!
+//! ```no_run
+//! # fn main() -> anyhow::Result<()> {
+//! for version in leakscope_testkit::versions()? {
+//!     let fixture = leakscope_testkit::Fixture::build("exact", &version, &Default::default())?;
+//!     let running = fixture.spawn(&["-mode", "gc"])?;
+//!     let objects = running.truth()["heap_objects"].as_u64();
+//!     if let Some(core) = leakscope_testkit::gcore(running.pid())? {
+//!         assert!(core.path().exists());
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+
+mod cache;
+mod cores;
+mod fixture;
+mod running;
+mod signals;
+mod skip;
+mod spawner;
+mod toolchain;
+
+pub use cores::{CoreDump, gcore, kernel_core};
+pub use fixture::{BuildFlags, Fixture};
+pub use running::{Running, Usage};
+pub use signals::{alive, send_signal, send_signals};
+pub use skip::{Skipped, note_skip};
+pub use toolchain::{go_command, goroot, versions};
