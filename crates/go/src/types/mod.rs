@@ -1,0 +1,5 @@
+//! Types of Go values.
+
+mod kind;
+
+pub(crate) use kind::KIND_INTERFACE;
