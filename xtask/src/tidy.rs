@@ -26,7 +26,7 @@ const UNSAFE_FILES: &[&str] = &[
     "crates/target/src/hygiene.rs",
     "crates/target/src/stop/",
     "crates/target/src/live/",
-    "crates/target/src/core_file/map.rs",
+    "crates/target/src/mapped.rs",
 ];
 
 /// Crates that are pure: no files, no processes, no sockets, no clocks.

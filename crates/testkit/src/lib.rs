@@ -14,6 +14,7 @@
 //! ```
 
 mod cache;
+mod core_writer;
 mod cores;
 mod fixture;
 mod running;
@@ -22,6 +23,7 @@ mod skip;
 mod spawner;
 mod toolchain;
 
+pub use core_writer::{CoreWriter, Field};
 pub use cores::{CoreDump, gcore, kernel_core};
 pub use fixture::{BuildFlags, Fixture};
 pub use running::{Running, Usage};

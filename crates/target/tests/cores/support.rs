@@ -49,7 +49,7 @@ impl Truth {
 /// Compiles the target into `dir` with these flags added.
 pub(crate) fn build(dir: &Path, name: &str, flags: &[&str]) -> PathBuf {
     let exe = dir.join(name);
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/core_target.c");
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cores/core_target.c");
     let done = Command::new("cc")
         .args(["-O1", "-pthread", "-o"])
         .arg(&exe)
@@ -96,9 +96,9 @@ impl Drop for Running {
     }
 }
 
-/// Says on stderr, so that nobody takes it for a pass, that a test could not run.
-pub(crate) fn skip(test: &str, why: &str) {
-    eprintln!("SKIP {test}: {why}");
+/// Says, so that nobody takes it for a pass, that a test could not run. The first argument is the stable id of the reason.
+pub(crate) fn skip(id: &str, test: &str, why: &str) {
+    leakscope_testkit::note_skip(id, test, why);
 }
 
 /// A core by gdb's gcore of a running `exe`, or why there is none.

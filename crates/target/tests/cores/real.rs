@@ -1,13 +1,11 @@
 //! Cores of a real process, written by gdb and by the kernel: every byte, thread and name against what the process said.
 
-mod support;
-
 use std::path::{Path, PathBuf};
 
+use crate::support::{self, RODATA, Truth, build, gcore, kernel_core, skip};
 use leakscope_target::{
     Addr, BuildIds, CoreError, CoreFile, ExecutableMatch, Fault, Image, Memory, map_file,
 };
-use support::{RODATA, Truth, build, gcore, kernel_core, skip};
 
 type Maker = fn(&Path, &Path) -> Result<(PathBuf, Truth), String>;
 
@@ -18,7 +16,7 @@ fn cores(test: &str, dir: &Path, exe: &Path) -> Vec<(&'static str, CoreFile, Tru
     for (kind, make) in makers {
         match make(exe, dir) {
             Ok((path, truth)) => cores.push((kind, CoreFile::open(&path).unwrap(), truth)),
-            Err(why) => skip(&format!("{test} ({kind})"), &why),
+            Err(why) => skip(&format!("no-core-by-{kind}"), test, &why),
         }
     }
     cores
