@@ -1,1 +1,25 @@
-//! Placeholder head.
+//! What leakscope found, as documents: JSON with a committed schema, and text for a terminal.
+//!
+//! A document holds plain values and no reference to how they were found. Sizes are integers in bytes, addresses are
+//! hex strings in JSON, and what is not known is `null` in JSON and `unknown` in text. Names that come from a target
+//! are [`Text`]: they cannot be printed without being escaped.
+
+mod address;
+mod doc;
+mod json;
+mod render;
+mod schema;
+mod text;
+mod units;
+
+pub use address::Address;
+pub use doc::{
+    Amount, AnalyzeDoc, Capture, Check, Classic, Coverage, DoctorDoc, Document, Gap, Generation,
+    Goroutines, Growth, Head, Heap, HistoDoc, Kept, MapRow, MapSums, MapsDoc, Method, PackageRow,
+    Process, ProcessRow, PsDoc, SCHEMA_VERSION, Status, Swiss, Target, TargetKind, Tool, TypeRow,
+};
+pub use json::to_json;
+pub use render::{Page, Render};
+pub use schema::schemas;
+pub use text::{MAX_TEXT, Text};
+pub use units::{bytes, count, nanoseconds, percent};

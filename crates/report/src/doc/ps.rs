@@ -1,0 +1,41 @@
+//! `leakscope ps`: processes that leakscope could look into.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{Head, Text};
+
+/// Go processes of this machine.
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
+pub struct PsDoc {
+    /// The head of every document. Its gaps count processes that could not be examined.
+    #[serde(flatten)]
+    pub head: Head,
+    /// The processes, by pid.
+    pub processes: Vec<ProcessRow>,
+}
+
+/// One process. `null` means not known.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct ProcessRow {
+    /// Process id.
+    pub pid: i32,
+    /// The kernel's name of it.
+    pub name: Text,
+    /// Path of its executable, as it sees it.
+    pub executable: Option<Text>,
+    /// The language runtime: `go`.
+    pub runtime: Text,
+    /// The runtime's version as it names itself.
+    pub runtime_version: Option<Text>,
+    /// Whether the executable carries debug info.
+    pub debug_info: Option<bool>,
+    /// Whether leakscope, run as now, may look into it.
+    pub readable: bool,
+    /// Why not.
+    pub why_not: Option<Text>,
+    /// Its user's id.
+    pub uid: u32,
+    /// Resident memory, bytes.
+    pub rss_bytes: Option<u64>,
+}

@@ -1,0 +1,183 @@
+//! The census of maps as text.
+
+use std::fmt::Write as _;
+
+use super::head::{coverage, fact, opening};
+use super::histo::more;
+use super::table::{Column, Table};
+use super::{DIM, HEADER, Page, Render, shown};
+use crate::text::{shorten, width};
+use crate::{Generation, MapRow, MapSums, MapsDoc, bytes, count, percent};
+
+impl Render for MapsDoc {
+    fn render(&self, page: &Page) -> String {
+        let mut out = String::new();
+        opening(&mut out, page, &self.head);
+        fact(&mut out, page, "maps", &sums(&self.sums));
+        coverage(&mut out, page, &self.head.coverage);
+        out.push('\n');
+        if self.maps.is_empty() {
+            let _ = writeln!(out, "no maps");
+            return out;
+        }
+        let rows = shown(&self.maps, page);
+        let _ = writeln!(out, "{HEADER}OWNER  TYPE  (ADDRESS){HEADER:#}");
+        let line = |cells: [&str; 7]| {
+            let [len, slots, load, bytes, rebuilt, waste, inside] = cells;
+            format!("  {len:>12}{slots:>12}{load:>8}{bytes:>11}{rebuilt:>11}{waste:>11}  {inside}")
+        };
+        let heading = line([
+            "LEN",
+            "SLOTS",
+            "LOAD",
+            "BYTES",
+            "REBUILT",
+            "WASTE",
+            "GENERATION",
+        ]);
+        let _ = writeln!(out, "{HEADER}{heading}{HEADER:#}");
+        for row in rows {
+            let _ = writeln!(out, "{}", title(row, page.columns));
+            let figures = line([
+                &count(row.len),
+                &count(row.slots),
+                &load(row),
+                &bytes(row.bytes),
+                &bytes(row.rebuilt_bytes),
+                &bytes(row.waste_bytes),
+                generation(row.generation),
+            ]);
+            let _ = writeln!(out, "{figures}");
+            if let Some(notes) = notes(row) {
+                let _ = writeln!(
+                    out,
+                    "  {DIM}{}{DIM:#}",
+                    super::wrap(&notes, page.columns, 2)
+                );
+            }
+        }
+        let listed: u64 = rows.iter().map(|r| r.bytes).sum();
+        more(
+            &mut out,
+            self.sums.count.saturating_sub(rows.len() as u64),
+            "map",
+            self.sums.bytes.saturating_sub(listed),
+        );
+        out
+    }
+}
+
+/// `12 maps, 3,456 entries, 7.8 MiB, 1.2 MiB less if rebuilt`.
+pub(super) fn sums(sums: &MapSums) -> String {
+    format!(
+        "{} maps, {} entries, {}, {} less if rebuilt",
+        count(sums.count),
+        count(sums.len),
+        bytes(sums.bytes),
+        bytes(sums.waste_bytes)
+    )
+}
+
+/// Owner, type and address in one line; owner and type give way to each other.
+fn title(row: &MapRow, columns: usize) -> String {
+    let address = format!("({})", row.address);
+    let owner = owner(row);
+    let type_ = row.type_.to_string();
+    let room = columns.saturating_sub(address.len() + 4);
+    let fair = room / 2;
+    let type_room = width(&type_).min(fair.max(room.saturating_sub(width(&owner))));
+    let owner_room = room - type_room;
+    format!(
+        "{}  {}  {DIM}{address}{DIM:#}",
+        shorten(&owner, owner_room),
+        shorten(&type_, type_room)
+    )
+}
+
+fn owner(row: &MapRow) -> String {
+    row.owner
+        .as_ref()
+        .map_or("(nothing reaches it)".to_owned(), ToString::to_string)
+}
+
+/// The filled share of the slots.
+fn load(row: &MapRow) -> String {
+    if row.slots == 0 {
+        "-".to_owned()
+    } else {
+        percent(row.load)
+    }
+}
+
+fn generation(generation: Generation) -> &'static str {
+    match generation {
+        Generation::Classic => "classic",
+        Generation::Swiss => "swiss",
+    }
+}
+
+/// What is unusual about a map, if anything is.
+fn notes(row: &MapRow) -> Option<String> {
+    let mut notes = Vec::new();
+    if let Some(classic) = row.classic {
+        if let Some(growth) = classic.growth {
+            let kind = if growth.same_size {
+                "growing at the same size"
+            } else {
+                "growing"
+            };
+            notes.push(format!(
+                "{kind}: {} of {} old buckets moved",
+                count(growth.evacuated),
+                count(growth.old_buckets)
+            ));
+        }
+        if classic.overflow_buckets > 0 {
+            notes.push(format!(
+                "{} overflow buckets",
+                count(classic.overflow_buckets)
+            ));
+        }
+    }
+    if let Some(swiss) = row.swiss
+        && swiss.tombstones > 0
+    {
+        notes.push(format!("{} tombstones", count(swiss.tombstones)));
+    }
+    if row.torn {
+        notes.push("being written when captured".to_owned());
+    }
+    if row.incomplete {
+        notes.push("partly unreadable: sizes are lower bounds".to_owned());
+    }
+    (!notes.is_empty()).then(|| notes.join("; "))
+}
+
+/// Appends the short table of maps that `analyze` shows.
+pub(super) fn top(out: &mut String, page: &Page, rows: &[MapRow], sums: &MapSums) {
+    let mut table = Table::new(&[
+        (Column::Number, "BYTES"),
+        (Column::Number, "WASTE"),
+        (Column::Number, "LEN"),
+        (Column::Flexible, "OWNER"),
+        (Column::Flexible, "TYPE"),
+    ]);
+    let rows = shown(rows, page);
+    for row in rows {
+        table.row(vec![
+            bytes(row.bytes),
+            bytes(row.waste_bytes),
+            count(row.len),
+            owner(row),
+            row.type_.to_string(),
+        ]);
+    }
+    table.write(out, page.columns, HEADER);
+    let listed: u64 = rows.iter().map(|r| r.bytes).sum();
+    more(
+        out,
+        sums.count.saturating_sub(rows.len() as u64),
+        "map",
+        sums.bytes.saturating_sub(listed),
+    );
+}

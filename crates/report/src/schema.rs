@@ -1,0 +1,16 @@
+//! JSON Schemas of the documents.
+
+use schemars::{Schema, schema_for};
+
+use crate::{AnalyzeDoc, DoctorDoc, HistoDoc, MapsDoc, PsDoc};
+
+/// Every document's name and JSON Schema (draft 2020-12), by name.
+pub fn schemas() -> [(&'static str, Schema); 5] {
+    [
+        ("analyze", schema_for!(AnalyzeDoc)),
+        ("doctor", schema_for!(DoctorDoc)),
+        ("histo", schema_for!(HistoDoc)),
+        ("maps", schema_for!(MapsDoc)),
+        ("ps", schema_for!(PsDoc)),
+    ]
+}

@@ -1,0 +1,355 @@
+//! One document of each kind, with values that strain the layout.
+
+use leakscope_report::*;
+
+/// Names that a hostile target could choose.
+pub(crate) const HOSTILE: &str = "ev\x1b[2Jil\u{202e}gnp.\x07\u{200b}\nx";
+
+fn head(document: Document, target: Target, capture: Capture, coverage: Coverage) -> Head {
+    Head {
+        schema_version: SCHEMA_VERSION,
+        document,
+        tool: Tool {
+            name: "leakscope".into(),
+            version: "0.1.0".into(),
+        },
+        target,
+        capture,
+        coverage,
+    }
+}
+
+fn live() -> Target {
+    Target {
+        pid: Some(4242),
+        name: Some("sessiond".into()),
+        executable: Some("/usr/local/bin/sessiond".into()),
+        runtime: Some("go".into()),
+        runtime_version: Some("go1.27.3".into()),
+        debug_info: Some(true),
+        ..Target::of(TargetKind::Live)
+    }
+}
+
+fn core() -> Target {
+    Target {
+        pid: Some(77),
+        core: Some(format!("/var/crash/{}/core.77", "deep/".repeat(40)).into()),
+        runtime: Some("go".into()),
+        runtime_version: Some("go1.23.9".into()),
+        debug_info: Some(true),
+        ..Target::of(TargetKind::Core)
+    }
+}
+
+fn stopped() -> Capture {
+    Capture {
+        taken_at: Some("2026-11-02T10:20:30Z".into()),
+        stop_predicted_ns: Some(61_000_000),
+        stop_measured_ns: Some(58_340_000),
+        copied_bytes: Some(512 << 20),
+        ranges: Some(1234),
+        threads: Some(12),
+        attempts: Some(1),
+        ..Capture::of(Method::Stop)
+    }
+}
+
+fn covered(gaps: Vec<Gap>) -> Coverage {
+    Coverage {
+        named_bytes_share: Some(0.9987),
+        objects: Some(6_200_000),
+        bytes: Some(518 << 20),
+        untyped_with_pointers: Some(Amount {
+            objects: 12,
+            bytes: 4096,
+        }),
+        untyped_without_pointers: Some(Amount {
+            objects: 3_000,
+            bytes: 650_000,
+        }),
+        gaps,
+    }
+}
+
+fn gap(reason: &str, count: u64) -> Gap {
+    Gap {
+        reason: reason.into(),
+        count,
+        examples: vec![Address(0xc0_0001_2340)],
+    }
+}
+
+fn type_row(type_: &str, package: &str, count: u64, bytes: u64) -> TypeRow {
+    TypeRow {
+        type_: type_.into(),
+        package: package.into(),
+        count,
+        bytes,
+    }
+}
+
+fn types() -> Vec<TypeRow> {
+    vec![
+        type_row("main.session", "main", 2_000_000, 192_000_000),
+        type_row("string", "", 2_100_000, 67_108_864),
+        type_row(
+            "map[string]*github.com/example/service/internal/very/deep/package.Response[github.com/example/service/api.Body]",
+            "",
+            12,
+            576,
+        ),
+        type_row(HOSTILE, "main", 1, 96),
+    ]
+}
+
+fn map_row(address: u64, owner: Option<&str>, type_: &str) -> MapRow {
+    MapRow {
+        address: Address(address),
+        owner: owner.map(Text::from),
+        type_: type_.into(),
+        generation: Generation::Swiss,
+        len: 2_000_000,
+        slots: 4_194_304,
+        load: 2_000_000.0 / 4_194_304.0,
+        bytes: 142_606_336,
+        rebuilt_bytes: 71_303_168,
+        waste_bytes: 71_303_168,
+        cells: 2_000_000,
+        torn: false,
+        incomplete: false,
+        classic: None,
+        swiss: Some(Swiss {
+            global_depth: 12,
+            directory_len: 4096,
+            tables: 4096,
+            tombstones: 0,
+        }),
+    }
+}
+
+fn maps() -> Vec<MapRow> {
+    let mut growing = map_row(
+        0xc000_1000,
+        Some("main.registry.byTenant[…].shards[3].cache.entries"),
+        "map[github.com/example/service/api.Key]*github.com/example/service/api.Entry",
+    );
+    growing.generation = Generation::Classic;
+    growing.swiss = None;
+    growing.classic = Some(Classic {
+        log2_buckets: 17,
+        overflow_buckets: 1029,
+        overflow_free: 3,
+        growth: Some(Growth {
+            same_size: true,
+            old_buckets: 131_072,
+            evacuated: 77_000,
+        }),
+    });
+    growing.torn = true;
+    let mut unowned = map_row(0xc000_2000, None, HOSTILE);
+    (unowned.len, unowned.slots, unowned.load) = (0, 0, 0.0);
+    (unowned.bytes, unowned.rebuilt_bytes, unowned.waste_bytes) = (48, 48, 0);
+    unowned.incomplete = true;
+    let mut sessions = map_row(
+        0xc000_0000,
+        Some("main.server.sessions"),
+        "map[string]*main.session",
+    );
+    sessions.swiss = sessions.swiss.map(|s| Swiss {
+        tombstones: 4711,
+        ..s
+    });
+    vec![sessions, growing, unowned]
+}
+
+const SUMS: MapSums = MapSums {
+    count: 1234,
+    len: 4_100_000,
+    bytes: 300_000_000,
+    rebuilt_bytes: 150_000_000,
+    waste_bytes: 150_000_000,
+};
+
+pub(crate) fn analyze() -> AnalyzeDoc {
+    let amount = |objects, bytes| Amount { objects, bytes };
+    AnalyzeDoc {
+        head: head(
+            Document::Analyze,
+            live(),
+            stopped(),
+            covered(vec![gap("a stack frame without a pointer map", 3)]),
+        ),
+        process: Process {
+            threads: Some(12),
+            goroutines: Goroutines {
+                count: 1025,
+                stack_bytes: 8 << 20,
+            },
+            rss_bytes: None,
+        },
+        heap: Heap {
+            allocated: amount(6_200_000, 518 << 20),
+            unswept: amount(4, 4096),
+            reachable: amount(6_100_000, 500 << 20),
+            maybe_reachable: amount(2, 128),
+            unreachable: amount(99_994, 18 << 20),
+            unreachable_kept: vec![Kept {
+                reason: "a finalizer has to run first".into(),
+                amount: amount(3, 144),
+            }],
+            spans: 66_000,
+            span_bytes: 530 << 20,
+        },
+        type_count: 812,
+        types: types(),
+        map_sums: SUMS,
+        maps: maps(),
+    }
+}
+
+pub(crate) fn histo() -> HistoDoc {
+    let mut capture = Capture::of(Method::Core);
+    capture.threads = Some(5);
+    HistoDoc {
+        head: head(
+            Document::Histo,
+            core(),
+            capture,
+            covered(
+                (0..8)
+                    .map(|i| gap(&format!("gap of kind {i}"), 10 - i))
+                    .collect(),
+            ),
+        ),
+        reachable: Amount {
+            objects: 4_100_014,
+            bytes: 259_109_536,
+        },
+        garbage: Amount {
+            objects: 7,
+            bytes: 672,
+        },
+        type_count: 4,
+        types: types(),
+        packages: vec![
+            PackageRow {
+                package: "main".into(),
+                count: 2_000_001,
+                bytes: 192_000_096,
+            },
+            PackageRow {
+                package: "".into(),
+                count: 2_100_012,
+                bytes: 67_109_440,
+            },
+        ],
+        unreachable: vec![type_row("main.session", "main", 7, 672)],
+    }
+}
+
+pub(crate) fn maps_doc() -> MapsDoc {
+    let mut capture = stopped();
+    (capture.method, capture.torn) = (Method::NoStop, true);
+    (capture.stop_measured_ns, capture.stop_predicted_ns) = (None, None);
+    MapsDoc {
+        head: head(Document::Maps, live(), capture, covered(Vec::new())),
+        sums: SUMS,
+        maps: maps(),
+    }
+}
+
+pub(crate) fn ps() -> PsDoc {
+    let row = |pid, name: &str, version: &str| ProcessRow {
+        pid,
+        name: name.into(),
+        executable: Some(format!("/usr/bin/{name}").into()),
+        runtime: "go".into(),
+        runtime_version: Some(version.into()),
+        debug_info: Some(true),
+        readable: true,
+        why_not: None,
+        uid: 1000,
+        rss_bytes: Some(600 << 20),
+    };
+    let mut stripped = row(
+        4_194_303,
+        "containerd-shim",
+        "go1.24.1 X:greenteagc,nosynchashtriemap",
+    );
+    stripped.debug_info = Some(false);
+    stripped.readable = false;
+    stripped.why_not = Some("it belongs to user 0; needs CAP_SYS_PTRACE".into());
+    let mut hostile = row(9, HOSTILE, "go1.27.3");
+    hostile.rss_bytes = None;
+    hostile.debug_info = None;
+    let mut capture = Capture::of(Method::Proc);
+    capture.taken_at = Some("2026-11-02T10:20:30Z".into());
+    PsDoc {
+        head: head(
+            Document::Ps,
+            Target::of(TargetKind::Host),
+            capture,
+            Coverage {
+                gaps: vec![Gap {
+                    reason: "executable not readable: permission denied".into(),
+                    count: 31,
+                    examples: Vec::new(),
+                }],
+                ..Coverage::default()
+            },
+        ),
+        processes: vec![row(17, "sessiond", "go1.27.3"), stripped, hostile],
+    }
+}
+
+pub(crate) fn doctor() -> DoctorDoc {
+    let check = |code: &str, title: &str, status, seen: &str, fix: &[&str]| Check {
+        code: code.into(),
+        title: title.into(),
+        status,
+        seen: seen.into(),
+        fix: fix.iter().map(|f| (*f).to_owned()).collect(),
+    };
+    DoctorDoc {
+        head: head(
+            Document::Doctor,
+            live(),
+            Capture::of(Method::Proc),
+            Coverage::default(),
+        ),
+        checks: vec![
+            check(
+                "target.exists",
+                "process",
+                Status::Ok,
+                "4242, sleeping",
+                &[],
+            ),
+            check(
+                "perm.ptrace-scope",
+                "Yama",
+                Status::Fail,
+                "kernel.yama.ptrace_scope is 1: a process may only look into its own descendants, and 4242 is none of ours",
+                &[
+                    "sudo leakscope analyze 4242",
+                    "sudo sysctl kernel.yama.ptrace_scope=0",
+                ],
+            ),
+            check(
+                "host.memory",
+                "memory headroom",
+                Status::Warn,
+                HOSTILE,
+                &["close something"],
+            ),
+            check(
+                "host.cgroup",
+                "cgroup",
+                Status::Unknown,
+                "no cgroup file system",
+                &[],
+            ),
+        ],
+    }
+}
