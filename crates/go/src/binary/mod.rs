@@ -177,6 +177,20 @@ impl Executable {
         place.at(svma)
     }
 
+    /// Where in the file the `len` bytes at `svma` (as linked) are, if all of them are.
+    pub(crate) fn file_offset(&self, svma: u64, len: u64) -> Option<usize> {
+        let s = self
+            .segments
+            .iter()
+            .find(|s| svma >= s.start && svma - s.start < s.file_size)?;
+        if len > s.file_size - (svma - s.start) {
+            return None;
+        }
+        let offset = s.file_offset.checked_add(svma - s.start)?;
+        let end = offset.checked_add(len)?;
+        (end <= self.file.len() as u64).then_some(offset as usize)
+    }
+
     /// The address (as linked) and length of a loaded section.
     pub fn section_range(&self, name: &str) -> Option<(u64, u64)> {
         self.sections
