@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# test.sh [--all]: installs what is missing, then lints and tests.
+# Go versions are those marked "test" in scripts/go-versions.txt; --all takes every one of them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+if [ "${1:-}" = --all ]; then
+    export LEAKSCOPE_GO_VERSIONS=all
+fi
+cache="${LEAKSCOPE_CACHE:-$PWD/.cache}"
+
+scripts/setup.sh
+scripts/lint.sh
+rm -f "$cache/skips.log"
+cargo test --workspace --locked --no-fail-fast
+scripts/check-skips.sh
