@@ -42,7 +42,10 @@ pub struct AddrRange {
 impl AddrRange {
     /// The range of `len` bytes from `start`, or `None` where it would wrap.
     pub fn new(start: Addr, len: u64) -> Option<Self> {
-        Some(Self { start, end: start.checked_add(len)? })
+        Some(Self {
+            start,
+            end: start.checked_add(len)?,
+        })
     }
 
     /// Length in bytes; 0 for a range whose end lies before its start.

@@ -3,23 +3,42 @@
 //! This crate is the only one that may touch another process, and it knows no language runtime. What to copy
 //! while a process is stopped is decided by a [`CopyPlanner`], which the runtime crates implement.
 
+mod access;
 mod addr;
+mod container;
 mod core_file;
+mod discover;
 mod error;
+mod hygiene;
 mod image;
+mod live;
 mod mapped;
 mod memory;
 mod overlap;
 mod planner;
+mod private_file;
+mod proc_text;
 mod region;
+mod stop;
 mod threads;
+mod vm;
 
+pub use access::{CapabilityState, OwnAccess, ReadProbe, Seccomp, TargetAccess, Tracer};
 pub use addr::{Addr, AddrRange};
-pub use core_file::{BuildIds, CoreError, CoreFile, CoreProblem, ExecutableMatch, Problems, Truncation};
+pub use container::Container;
+pub use core_file::{
+    BuildIds, CoreError, CoreFile, CoreProblem, ExecutableMatch, Problems, Truncation,
+};
+pub use discover::{ProcessSummary, find_by_name, map_exe, processes};
 pub use error::{Error, Fault};
+pub use hygiene::{Dropped, SudoCaller, drop_privileges, no_core_dumps, raise_oom_score_adj};
 pub use image::{Image, ImageBuilder, Source};
+pub use live::{Capture, CaptureOptions, Identity, LiveProcess, Method, Phase, StopReport};
 pub use mapped::{map_file, map_open_file};
 pub use memory::{Memory, ReadRequest};
 pub use planner::{CopyPlan, CopyPlanner, PlanError};
+pub use private_file::PrivateFile;
 pub use region::Region;
+pub use stop::{Freezer, release_on_panic};
 pub use threads::{Mapping, Perms, Registers, Thread};
+pub use vm::LiveMemory;

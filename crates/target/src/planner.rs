@@ -40,7 +40,10 @@ pub struct CopyPlan {
 impl CopyPlan {
     /// A plan with room for `ranges` ranges.
     pub fn with_capacity(ranges: usize) -> Self {
-        Self { ranges: Vec::with_capacity(ranges), bytes: 0 }
+        Self {
+            ranges: Vec::with_capacity(ranges),
+            bytes: 0,
+        }
     }
 
     /// Adds `range`, joined with the last one where the two touch. Empty ranges are passed over.
@@ -57,7 +60,9 @@ impl CopyPlan {
             return Ok(());
         }
         if self.ranges.len() == self.ranges.capacity() {
-            return Err(PlanError::Outgrown { what: "the list of ranges" });
+            return Err(PlanError::Outgrown {
+                what: "the list of ranges",
+            });
         }
         self.ranges.push(range);
         self.bytes += range.len();
@@ -92,6 +97,11 @@ impl CopyPlan {
     /// The ranges collected so far.
     pub fn ranges(&self) -> &[AddrRange] {
         &self.ranges
+    }
+
+    /// How many ranges there is room for.
+    pub fn capacity(&self) -> usize {
+        self.ranges.capacity()
     }
 
     /// Sum of the ranges' lengths in bytes.

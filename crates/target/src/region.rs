@@ -34,7 +34,10 @@ impl Region {
         };
         match NonNull::new(p.cast::<u8>()) {
             Some(start) if p != libc::MAP_FAILED => Ok(Self { start, len }),
-            _ => Err(Error::Reserve { bytes: len as u64, source: std::io::Error::last_os_error() }),
+            _ => Err(Error::Reserve {
+                bytes: len as u64,
+                source: std::io::Error::last_os_error(),
+            }),
         }
     }
 
@@ -52,7 +55,8 @@ impl Region {
     pub fn prefault(&mut self, len: usize) -> Result<(), Error> {
         let len = len.min(self.len);
         // SAFETY: the range lies inside this mapping; MADV_POPULATE_WRITE changes no content.
-        let rc = unsafe { libc::madvise(self.start.as_ptr().cast(), len, libc::MADV_POPULATE_WRITE) };
+        let rc =
+            unsafe { libc::madvise(self.start.as_ptr().cast(), len, libc::MADV_POPULATE_WRITE) };
         if rc == 0 {
             return Ok(());
         }
@@ -63,7 +67,10 @@ impl Region {
             }
             return Ok(());
         }
-        Err(Error::Reserve { bytes: len as u64, source })
+        Err(Error::Reserve {
+            bytes: len as u64,
+            source,
+        })
     }
 
     /// Gives the whole pages inside `[from, to)` back to the kernel; they read as zeros from then on.
@@ -72,7 +79,13 @@ impl Region {
         let to = to.min(self.len) & !4095;
         if from < to {
             // SAFETY: the range is page aligned and inside this mapping, and `&mut self` rules out borrowed slices.
-            unsafe { libc::madvise(self.start.as_ptr().wrapping_add(from).cast(), to - from, libc::MADV_DONTNEED) };
+            unsafe {
+                libc::madvise(
+                    self.start.as_ptr().wrapping_add(from).cast(),
+                    to - from,
+                    libc::MADV_DONTNEED,
+                )
+            };
         }
     }
 
