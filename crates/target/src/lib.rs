@@ -33,7 +33,9 @@ pub use discover::{ProcessSummary, find_by_name, map_exe, processes};
 pub use error::{Error, Fault};
 pub use hygiene::{Dropped, SudoCaller, drop_privileges, no_core_dumps, raise_oom_score_adj};
 pub use image::{Image, ImageBuilder, Source};
-pub use live::{Capture, CaptureOptions, Identity, LiveProcess, Method, Phase, StopReport};
+pub use live::{
+    Capture, CaptureOptions, Identity, LiveProcess, Method, Phase, StopReport, memory_headroom,
+};
 pub use mapped::{map_file, map_open_file};
 pub use memory::{Memory, ReadRequest};
 pub use planner::{CopyPlan, CopyPlanner, PlanError};

@@ -199,6 +199,11 @@ impl Executable {
             .map(|s| (s.addr, s.size))
     }
 
+    /// Whether it carries DWARF debug information. Looks at the section table only.
+    pub fn has_debug_info(&self) -> bool {
+        self.sections.iter().any(|s| matches!(s.name.as_str(), ".debug_info" | ".zdebug_info") && !s.nobits)
+    }
+
     /// Adds the segments that a program cannot write to an image, straight from the file.
     pub fn add_static(&self, bias: u64, image: &mut ImageBuilder) {
         for s in self.segments.iter().filter(|s| !s.writable) {

@@ -13,7 +13,7 @@ const V1_UNLIMITED: u64 = 1 << 62;
 
 /// Fails if `needed` bytes more would bring the machine, or a control group that leakscope is in, to its limit.
 pub(super) fn check(needed: u64) -> Result<(), Error> {
-    match least() {
+    match memory_headroom() {
         Some((available, limit)) if available.saturating_sub(RESERVE) < needed => {
             Err(Error::NoMemory {
                 needed,
@@ -25,8 +25,9 @@ pub(super) fn check(needed: u64) -> Result<(), Error> {
     }
 }
 
-/// Bytes available, and what limits them; `None` where nothing says.
-fn least() -> Option<(u64, PathBuf)> {
+/// Bytes of memory this process may still take, and what limits them: `MemAvailable`, or the path of a control group.
+/// `None` where nothing says.
+pub fn memory_headroom() -> Option<(u64, PathBuf)> {
     let machine = std::fs::read_to_string("/proc/meminfo")
         .ok()
         .and_then(|text| mem_available(&text));

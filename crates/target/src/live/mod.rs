@@ -16,6 +16,7 @@ use std::sync::Arc;
 use memmap2::Mmap;
 use procfs::process::Process;
 
+pub use self::headroom::memory_headroom;
 pub use self::report::{Capture, CaptureOptions, Method, Phase, StopReport};
 use crate::{Error, LiveMemory, Mapping};
 
