@@ -195,6 +195,9 @@ impl Image {
     /// Gives the memory behind `range` back to the kernel. Copied bytes there must not be read again: they would read as
     /// zeros. Bytes that lie in files are only dropped from this process's resident memory and stay readable.
     pub fn release(&mut self, range: AddrRange) {
+        if range.is_empty() {
+            return;
+        }
         let first = self
             .segments
             .partition_point(|s| s.range.end <= range.start);
@@ -272,5 +275,157 @@ mod tests {
         let mut buf = [0; 6];
         i.read(Addr(0x1000), &mut buf).unwrap();
         assert_eq!(buf, [1, 2, 9, 9, 5, 6]);
+    }
+
+    fn file(bytes: &[u8]) -> Arc<Mmap> {
+        let mut map = memmap2::MmapMut::map_anon(bytes.len()).unwrap();
+        map.copy_from_slice(bytes);
+        Arc::new(map.make_read_only().unwrap())
+    }
+
+    fn range(start: u64, end: u64) -> AddrRange {
+        AddrRange {
+            start: Addr(start),
+            end: Addr(end),
+        }
+    }
+
+    #[test]
+    fn a_segment_is_cut_to_what_its_source_holds() {
+        let mut b = Image::builder();
+        let of_file = |offset| Source::File {
+            file: file(&[1, 2, 3]),
+            offset,
+        };
+        b.add(range(0x1000, 0x2000), of_file(1));
+        b.add(range(0x3000, 0x4000), of_file(3));
+        b.add(range(0x5000, 0x6000), of_file(usize::MAX));
+        b.add(
+            range(0x7000, 0x8000),
+            Source::Copied {
+                region: 0,
+                offset: 0,
+            },
+        );
+        b.add(range(0x9000, 0x8000), of_file(0));
+        let i = b.build();
+        assert_eq!(i.ranges().collect::<Vec<_>>(), [range(0x1000, 0x1002)]);
+        assert_eq!(i.bytes(Addr(0x1000), 2).unwrap(), [2, 3]);
+        assert_eq!(i.u16(Addr(0x1001)), Err(Fault::NotInImage(Addr(0x1002))));
+    }
+
+    #[test]
+    fn neighbours_of_one_source_become_one_segment() {
+        let mut b = Image::builder();
+        let bytes = file(&[1, 2, 3, 4, 5, 6]);
+        for (start, offset) in [(0x1002, 2), (0x1000, 0), (0x1004, 0)] {
+            b.add(
+                range(start, start + 2),
+                Source::File {
+                    file: bytes.clone(),
+                    offset,
+                },
+            );
+        }
+        let i = b.build();
+        assert_eq!(i.bytes(Addr(0x1000), 4).unwrap(), [1, 2, 3, 4]);
+        assert_eq!(
+            i.bytes(Addr(0x1003), 2),
+            Err(Fault::NotInImage(Addr(0x1004)))
+        );
+        assert_eq!(i.u64(Addr(0x1000)), Err(Fault::NotInImage(Addr(0x1006))));
+        assert_eq!(i.ranges().count(), 2);
+    }
+
+    #[test]
+    fn the_ends_of_the_address_space_are_ordinary() {
+        let mut b = Image::builder();
+        b.add(
+            range(u64::MAX - 2, u64::MAX),
+            Source::File {
+                file: file(&[8, 9]),
+                offset: 0,
+            },
+        );
+        b.add(
+            range(0, 1),
+            Source::File {
+                file: file(&[7]),
+                offset: 0,
+            },
+        );
+        let i = b.build();
+        assert_eq!(
+            (i.u8(Addr(0)), i.u16(Addr(u64::MAX - 2))),
+            (Ok(7), Ok(0x0908))
+        );
+        assert_eq!(
+            i.u16(Addr(u64::MAX - 1)),
+            Err(Fault::NotInImage(Addr(u64::MAX)))
+        );
+        assert!(i.u64(Addr(u64::MAX)).is_err());
+        assert!(!i.holds(Addr(u64::MAX - 1), 2) && i.holds(Addr(u64::MAX), 0));
+    }
+
+    #[test]
+    fn overlapping_segments_read_as_the_first_added_says_byte_by_byte() {
+        let mut seed = 88_172_645_463_325_252_u64;
+        let mut random = |below: u64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            seed % below
+        };
+        for _ in 0..300 {
+            let mut b = Image::builder();
+            let mut expected = [None; 64];
+            for _ in 0..random(12) {
+                let (start, len) = (random(50), random(14) + 1);
+                let bytes: Vec<u8> = (0..len).map(|_| random(256) as u8).collect();
+                for (i, byte) in bytes.iter().enumerate() {
+                    expected[start as usize + i].get_or_insert(*byte);
+                }
+                b.add(
+                    range(start, start + len),
+                    Source::File {
+                        file: file(&bytes),
+                        offset: 0,
+                    },
+                );
+            }
+            let image = b.build();
+            let read: Vec<Option<u8>> = (0..64).map(|a| image.u8(Addr(a)).ok()).collect();
+            assert_eq!(read, expected);
+        }
+    }
+
+    #[test]
+    fn released_copies_are_given_back_and_files_stay_readable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("bytes");
+        std::fs::write(&path, vec![5; 3 * 4096]).unwrap();
+        let mut b = Image::builder();
+        b.add(
+            range(0x10_0000, 0x10_3000),
+            Source::File {
+                file: crate::map_file(&path).unwrap(),
+                offset: 0,
+            },
+        );
+        let mut region = Region::reserve(3 * 4096).unwrap();
+        region.as_mut_slice().fill(6);
+        let region = b.add_region(region);
+        b.add(
+            range(0x20_0000, 0x20_3000),
+            Source::Copied { region, offset: 0 },
+        );
+        let mut i = b.build();
+        i.release(range(0x10_0800, 0x20_2000));
+        assert_eq!(i.bytes(Addr(0x10_0000), 0x3000).unwrap(), [5; 0x3000]);
+        let copied = i.bytes(Addr(0x20_0000), 0x3000).unwrap();
+        assert_eq!((copied[0x1fff], copied[0x2000]), (0, 6));
+        i.release(range(0x20_2fff, 0x20_2000));
+        i.release(range(0, u64::MAX));
+        assert_eq!(i.u8(Addr(0x20_2000)), Ok(0));
     }
 }

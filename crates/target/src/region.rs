@@ -20,7 +20,12 @@ unsafe impl Sync for Region {}
 impl Region {
     /// Reserves `len` bytes (rounded up to pages). Costs address space only, until touched.
     pub fn reserve(len: usize) -> Result<Self, Error> {
-        let len = len.max(1).next_multiple_of(4096);
+        let Some(len) = len.max(1).checked_next_multiple_of(4096) else {
+            return Err(Error::Reserve {
+                bytes: len as u64,
+                source: std::io::ErrorKind::OutOfMemory.into(),
+            });
+        };
         // SAFETY: a fresh anonymous mapping at an address of the kernel's choice touches no existing memory.
         let p = unsafe {
             libc::mmap(
@@ -106,5 +111,69 @@ impl Drop for Region {
     fn drop(&mut self) {
         // SAFETY: unmaps exactly what `reserve` mapped; nothing borrows it any more.
         unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_has_whole_pages_of_zeros_until_written() {
+        let mut region = Region::reserve(4097).unwrap();
+        assert_eq!((region.len(), region.is_empty()), (8192, false));
+        assert!(region.as_slice().iter().all(|b| *b == 0));
+        region.as_mut_slice()[8191] = 9;
+        assert_eq!(region.as_slice()[8191], 9);
+        assert_eq!(Region::reserve(0).unwrap().len(), 4096);
+    }
+
+    #[test]
+    fn faulting_in_changes_no_byte_and_makes_the_pages_resident() {
+        let mut region = Region::reserve(64 * 4096).unwrap();
+        region.as_mut_slice()[5000] = 9;
+        region.prefault(usize::MAX).unwrap();
+        assert_eq!(region.as_slice()[5000], 9);
+        assert_eq!(region.as_slice().iter().filter(|b| **b != 0).count(), 1);
+        let mut resident = [0_u8; 64];
+        // SAFETY: the range is this mapping and `resident` has a byte for each of its pages.
+        let rc = unsafe {
+            libc::mincore(
+                region.start.as_ptr().cast(),
+                region.len,
+                resident.as_mut_ptr(),
+            )
+        };
+        assert_eq!(
+            (rc, resident.iter().filter(|r| **r & 1 == 1).count()),
+            (0, 64)
+        );
+    }
+
+    #[test]
+    fn only_whole_pages_inside_the_range_are_given_back() {
+        let mut region = Region::reserve(4 * 4096).unwrap();
+        region.as_mut_slice().fill(1);
+        region.release(1, 3 * 4096 - 1);
+        let zeros = region.as_slice().iter().filter(|b| **b == 0).count();
+        assert_eq!(
+            (zeros, region.as_slice()[4095], region.as_slice()[2 * 4096]),
+            (4096, 1, 1)
+        );
+        region.release(4096 + 1, 4096 + 9);
+        region.release(usize::MAX - 1, 3);
+        assert_eq!(region.as_slice().iter().filter(|b| **b == 0).count(), 4096);
+        region.release(0, usize::MAX);
+        assert!(region.as_slice().iter().all(|b| *b == 0));
+    }
+
+    #[test]
+    fn what_no_address_space_holds_is_an_error_with_the_size() {
+        for len in [usize::MAX, usize::MAX - 8191, 1 << 60] {
+            assert!(
+                matches!(Region::reserve(len), Err(Error::Reserve { .. })),
+                "{len}"
+            );
+        }
     }
 }
