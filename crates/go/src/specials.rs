@@ -1,0 +1,134 @@
+//! Specials: finalizers, cleanups, weak handles and allocation sites, as the runtime attaches them to objects
+//! (mheap.go, `special`; a list per span, by offset and kind).
+
+use leakscope_target::{Addr, Image};
+
+use crate::coverage::Gaps;
+use crate::layouts::Layouts;
+use crate::objects::Objects;
+
+/// Most specials of one span: a page of tiny blocks with a few on each byte. The lists of real programs hold one or two
+/// per object.
+const MAX_PER_SPAN: u32 = 1 << 18;
+/// Most specials of a heap: one per object of the largest heap that can be told apart would be more than any has.
+const MAX_TOTAL: usize = 1 << 28;
+
+/// What a special is for.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum SpecialKind {
+    /// `runtime.SetFinalizer`.
+    Finalizer,
+    /// `weak.Make`, `unique.Make`.
+    WeakHandle,
+    /// The allocation was sampled by the memory profile.
+    Profile,
+    /// `runtime.AddCleanup`.
+    Cleanup,
+    /// Any other: pin counters, test and debug aids.
+    Other,
+}
+
+/// One special.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Special {
+    /// Where the record lies.
+    pub at: Addr,
+    /// What it says: the finalizer's or cleanup's function value, the handle, the profile bucket; nil for others.
+    pub payload: Addr,
+    /// The object it is attached to.
+    pub obj: u32,
+    /// What it is for.
+    pub kind: SpecialKind,
+}
+
+/// Every special of a heap, in the order of objects.
+#[derive(Clone, Debug, Default)]
+pub struct Specials {
+    list: Vec<Special>,
+}
+
+impl Specials {
+    /// Reads the lists of all spans. What cannot be read is counted in `gaps`.
+    pub fn read(image: &Image, layouts: &Layouts, objects: &Objects, gaps: &mut Gaps) -> Self {
+        let mut specials = Self::default();
+        for span in objects.spans() {
+            let mut at = span.specials;
+            let mut last = 0;
+            for _ in 0..MAX_PER_SPAN {
+                if at.is_nil() {
+                    break;
+                }
+                let Ok(record) = image.bytes(at, layouts.special.size.into()) else {
+                    gaps.add("special that cannot be read", at);
+                    break;
+                };
+                let offset = layouts.special.offset.get(record);
+                if offset < last || offset >= span.bytes || specials.list.len() >= MAX_TOTAL {
+                    gaps.add("special out of order", at);
+                    break;
+                }
+                last = offset;
+                match objects.find(span.start.0 + offset) {
+                    Some(hit) => {
+                        let kind = kind_of(layouts, layouts.special.kind.get(record));
+                        let payload = payload(image, layouts, at, kind);
+                        specials.list.push(Special { at, payload, obj: hit.obj, kind });
+                    }
+                    None => gaps.add("special of an object that is not allocated", at),
+                }
+                at = Addr(layouts.special.next.get(record));
+            }
+        }
+        specials
+    }
+
+    /// All of them, ascending by object.
+    pub fn iter(&self) -> impl Iterator<Item = &Special> {
+        self.list.iter()
+    }
+
+    /// Those of one object.
+    pub fn of(&self, obj: u32) -> &[Special] {
+        let from = self.list.partition_point(|s| s.obj < obj);
+        let rest = self.list.get(from..).unwrap_or_default();
+        &rest[..rest.partition_point(|s| s.obj == obj)]
+    }
+
+    /// Number of specials.
+    pub fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+fn kind_of(layouts: &Layouts, kind: u64) -> SpecialKind {
+    let kinds = &layouts.special_kinds;
+    let is = |of: Option<u64>| of == Some(kind);
+    if is(kinds.finalizer) {
+        SpecialKind::Finalizer
+    } else if is(kinds.weak_handle) {
+        SpecialKind::WeakHandle
+    } else if is(kinds.profile) {
+        SpecialKind::Profile
+    } else if is(kinds.cleanup) {
+        SpecialKind::Cleanup
+    } else {
+        SpecialKind::Other
+    }
+}
+
+fn payload(image: &Image, layouts: &Layouts, at: Addr, kind: SpecialKind) -> Addr {
+    let field = match kind {
+        SpecialKind::Finalizer => Some(layouts.special_finalizer.func),
+        SpecialKind::WeakHandle => layouts.special_weak_handle.as_ref().map(|s| s.handle),
+        SpecialKind::Profile => Some(layouts.special_profile.bucket),
+        SpecialKind::Cleanup => layouts.special_cleanup.as_ref().map(|s| s.func),
+        SpecialKind::Other => None,
+    };
+    let word = field.and_then(|f| image.bytes(f.at(at), 8).ok());
+    Addr(word.and_then(|w| w.try_into().ok()).map_or(0, u64::from_le_bytes))
+}
