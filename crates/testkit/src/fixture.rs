@@ -93,7 +93,8 @@ impl Fixture {
         self.spawn_with(arguments, &[], Duration::from_secs(120))
     }
 
-    /// Runs it with more environment variables and waits until it has stated its truth.
+    /// Runs it with more environment variables and waits until it has stated its truth. Fixtures let any process of
+    /// their user trace them, whatever Yama says, unless `FIXTURE_ALLOW_TRACING` is set to nothing here.
     pub fn spawn_with(
         &self,
         arguments: &[&str],

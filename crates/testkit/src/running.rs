@@ -54,6 +54,7 @@ impl Running {
         command
             .args(arguments)
             .env("FIXTURE_DIE_WITH_PARENT", "1")
+            .env("FIXTURE_ALLOW_TRACING", "1")
             .process_group(0);
         command.current_dir(folder("run")?);
         // The environment of the tests must not change how the runtime under test behaves.
