@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use leakscope_target::{
-    Addr, AddrRange, CoreError, CoreFile, Error, Fault, Memory, Truncation, map_file,
+    Addr, AddrRange, CoreError, CoreFile, Error, ExecutableMatch, Fault, Memory, Truncation,
+    map_file,
 };
 use leakscope_testkit::{CoreWriter, Field};
 use memmap2::{Mmap, MmapMut};
@@ -406,4 +407,96 @@ fn more_segments_than_e_phnum_can_count_are_read() {
         value: u64::from(u32::MAX),
     };
     assert_eq!(open(&bytes).err(), Some(error));
+}
+
+/// Offset in the file, address, length and flags of the first `PT_LOAD` of an executable that satisfies `which`.
+fn load_of(exe: &[u8], which: impl Fn(u32) -> bool) -> (usize, u64, usize) {
+    let word = |at: usize| u64::from_le_bytes(exe[at..at + 8].try_into().unwrap());
+    let half = |at: usize| u32::from_le_bytes(exe[at..at + 4].try_into().unwrap());
+    let headers = (0..usize::from(exe[56])).map(|i| 64 + i * 56);
+    let found = headers
+        .into_iter()
+        .find(|at| half(*at) == 1 && which(half(at + 4)))
+        .unwrap();
+    (
+        word(found + 8) as usize,
+        word(found + 16),
+        word(found + 32) as usize,
+    )
+}
+
+#[test]
+fn without_a_list_of_files_the_entry_point_places_the_executable() {
+    let dir = tempfile::tempdir().unwrap();
+    let exe = map_file(&crate::support::build(
+        dir.path(),
+        "victim",
+        &["-pie", "-fPIE"],
+    ))
+    .unwrap();
+    let entry = u64::from_le_bytes(exe[24..32].try_into().unwrap());
+    let bias = 0x5555_0000_0000;
+    let writer = |entry: u64| {
+        let core = CoreWriter::new().auxv(&[(9, entry), (31, 0x7000_0010)]);
+        open(
+            &core
+                .load(0x7000_0000, 6, 0x1000, b"0123456789abcdef./victim\0")
+                .write(),
+        )
+        .ok()
+        .unwrap()
+    };
+    let core = writer(entry + bias);
+    assert_eq!(core.exe_path_hint().as_deref(), Some(&b"./victim"[..]));
+    assert_eq!(core.check_executable(&exe), Ok(ExecutableMatch::Unverified));
+    let image = core.image(Some(&exe)).unwrap().build();
+    let (offset, address, len) = load_of(&exe, |flags| flags == 5);
+    assert_eq!(
+        image.bytes(Addr(address + bias), len as u64).unwrap(),
+        &exe[offset..offset + len]
+    );
+    let (_, writable, _) = load_of(&exe, |flags| flags & 2 != 0);
+    assert!(
+        image.u8(Addr(writable + bias)).is_err(),
+        "what the process may have written is not in the file"
+    );
+    // A bias that no loader makes: nothing is guessed.
+    let crooked = writer(entry + bias + 8).image(Some(&exe)).unwrap().build();
+    assert_eq!(crooked.ranges().count(), 1);
+}
+
+#[test]
+fn parts_of_the_executable_that_the_process_could_write_are_not_taken_from_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let exe = map_file(&crate::support::build(
+        dir.path(),
+        "victim",
+        &["-static", "-no-pie"],
+    ))
+    .unwrap();
+    let (offset, address, len) = load_of(&exe, |flags| flags == 5);
+    let len = len & !4095;
+    let end = address + len as u64;
+    let half = address + ((len as u64 / 2) & !4095);
+    let path: &[u8] = b"/x/victim";
+    let files = [(address, end, offset as u64 / 4096, path)];
+    let core = CoreWriter::new().auxv(&[(9, address)]).files(&files);
+    let core = core
+        .load(address, 5, half - address, b"")
+        .load(half, 7, end - half, b"");
+    let image = open(&core.write())
+        .ok()
+        .unwrap()
+        .image(Some(&exe))
+        .unwrap()
+        .build();
+    assert_eq!(
+        image.ranges().collect::<Vec<_>>(),
+        [AddrRange {
+            start: Addr(address),
+            end: Addr(half)
+        }]
+    );
+    let read = image.bytes(Addr(address), half - address).unwrap();
+    assert_eq!(read, &exe[offset..offset + (half - address) as usize]);
 }

@@ -11,12 +11,12 @@ type Maker = fn(&Path, &Path) -> Result<(PathBuf, Truth), String>;
 
 /// Both kinds of core of the program in `dir/name`, or a loud skip.
 fn cores(test: &str, dir: &Path, exe: &Path) -> Vec<(&'static str, CoreFile, Truth)> {
-    let makers: [(&'static str, Maker); 2] = [("gcore", gcore), ("kernel", kernel_core)];
+    let makers: [(&'static str, Maker); 2] = [("gcore", gcore), ("kernel-core", kernel_core)];
     let mut cores = Vec::new();
     for (kind, make) in makers {
         match make(exe, dir) {
             Ok((path, truth)) => cores.push((kind, CoreFile::open(&path).unwrap(), truth)),
-            Err(why) => skip(&format!("no-core-by-{kind}"), test, &why),
+            Err(why) => skip(&format!("no-{kind}"), test, &why),
         }
     }
     cores
@@ -118,7 +118,7 @@ fn threads_registers_command_and_executable_are_known() {
             "{kind}"
         );
         assert!(
-            core.arguments().ends_with(b"a-name-longer-than-15") || kind == "kernel",
+            core.arguments().ends_with(b"a-name-longer-than-15") || kind == "kernel-core",
             "{kind}"
         );
         let path = core.exe_path_hint().expect("the path of the executable");
