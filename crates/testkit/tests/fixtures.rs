@@ -127,11 +127,14 @@ fn cycles_frees_its_garbage_in_two_collections() -> Result<()> {
         let collected = running.ask("collect")?;
         assert!(collected["heap_objects"].as_u64() < Some(parked * 3 / 4));
         assert!(collected["finalizers_run"].as_u64() > Some(0));
-        // The goroutine that runs finalizers may still hold what it ran last.
+        // The goroutine that runs finalizers may still hold what it ran last, and the collector may start a worker.
         let again = running.ask("collect")?;
-        let late = collected["heap_objects"].as_u64().unwrap_or(0)
-            - again["heap_objects"].as_u64().unwrap_or(0);
-        assert!(late <= 4, "{late} objects were freed late");
+        let heap = |answer: &serde_json::Value| answer["heap_objects"].as_u64().unwrap_or_default();
+        let moved = heap(&collected).abs_diff(heap(&again));
+        assert!(
+            moved <= 4,
+            "{moved} objects more or less after collecting again"
+        );
     }
     Ok(())
 }
