@@ -1,13 +1,33 @@
 //! One Go heap, rebuilt: the graph with its types, its maps, its totals and what they rest on.
 
-use leakscope_graph::{HeapGraph, Histogram, Reach};
+use std::sync::Arc;
 
-use crate::coverage::{Amount, Coverage};
-use crate::maps::MapInfo;
+use leakscope_goabi::AllocRules;
+use leakscope_graph::{
+    GraphBuilder, HeapGraph, Histogram, ObjIx, Reach, SizeRun, TooLarge, TypeIx,
+};
+use leakscope_target::{AddrRange, Fault, Image, Thread};
+
+use crate::coverage::{Amount, Coverage, Gaps};
+use crate::goroutines::Goroutines;
+use crate::heapbits::{Masks, PointerReader};
+use crate::layouts::Layouts;
+use crate::maps::{Census, MapInfo, MapLayouts};
+use crate::objects::Objects;
+use crate::owners::RootNames;
+use crate::program::Program;
+use crate::resolver::Names;
+use crate::roots::{RootSource, Roots};
+use crate::specials::{SpecialKind, Specials};
+use crate::types::{GcMasks, TypeTable};
+use crate::typing::{Typed, Typing, UNTYPED_NOSCAN, UNTYPED_SCAN};
+
+/// Captured bytes between two returns of memory to the kernel while references are collected.
+const RELEASE_STEP: u64 = 8 << 20;
 
 /// A rebuilt heap. Owns everything it answers from; the captured bytes are gone by then.
 pub struct GoHeap {
-    /// Objects, references and roots. Type ids are this heap's own; names come from [`GoHeap::resolver`].
+    /// Objects, references and roots. Type ids are this heap's own; [`GoHeap::names`] tells what they are called.
     pub graph: HeapGraph,
     /// What the roots reach, and over which reference first.
     pub reach: Reach,
@@ -15,10 +35,26 @@ pub struct GoHeap {
     pub histogram: Histogram,
     /// Every map found, by address.
     pub maps: Vec<MapInfo>,
+    /// Goroutines that are not dead.
+    pub goroutines: Goroutines,
     /// Sums in the runtime's own accounting.
     pub totals: Totals,
     /// What share of the heap is named, and every gap.
     pub coverage: Coverage,
+    /// Names of types, roots and references.
+    pub names: Names,
+}
+
+/// Why a heap cannot be rebuilt at all.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// The runtime's list of spans cannot be read.
+    #[error("cannot read the heap's spans: {0}")]
+    Spans(#[from] Fault),
+    /// More than 32-bit ids can name.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
 }
 
 /// Sums over the heap.
@@ -26,22 +62,231 @@ pub struct GoHeap {
 pub struct Totals {
     /// Allocated slots: what `runtime.MemStats` calls `HeapObjects` and `HeapAlloc`.
     pub allocated: Amount,
-    /// Of these, marked dead by the last collection and not swept yet; not in the graph.
+    /// Of these, found dead by the last collection and not swept yet.
     pub unswept: Amount,
-    /// In the graph and reached by a root that the collector follows.
+    /// Reached by a root that the collector follows.
     pub reachable: Amount,
     /// Reached only by words that may be pointers.
     pub maybe_reachable: Amount,
-    /// In the graph and reached by nothing: garbage that no collection has seen yet.
+    /// Reached by nothing and not in [`Totals::unswept`]: garbage that no collection has seen yet.
     pub unreachable: Amount,
-    /// Unreachable objects that a collection would not free at once, by the reason.
+    /// Of these, objects that the next collection will not free, by the reason.
     pub unreachable_kept: Vec<(&'static str, Amount)>,
     /// Bytes of spans that hold objects (`MemStats.HeapInuse`).
     pub span_bytes: u64,
     /// Number of those spans.
     pub spans: u64,
-    /// Bytes of spans that hold goroutine stacks (`MemStats.StackInuse`).
-    pub stack_bytes: u64,
+    /// Bytes of spans that the runtime manages by hand: stacks (`MemStats.StackInuse`) and the collector's work buffers.
+    pub manual_bytes: u64,
     /// Number of goroutines that are not dead.
     pub goroutines: u64,
+}
+
+impl GoHeap {
+    /// Rebuilds the heap of `program` from `image`, whose copied bytes are given back to the kernel on the way.
+    /// What cannot be read or made sense of is a gap in [`GoHeap::coverage`].
+    pub fn build(
+        program: &Arc<Program>,
+        layouts: &Layouts,
+        mut image: Image,
+        threads: &[Thread],
+    ) -> Result<Self, BuildError> {
+        let mut gaps = Gaps::default();
+        let objects = Objects::read(&image, layouts, &mut gaps)?;
+        let mut types = TypeTable::new(program.clone());
+        let roots = {
+            let source = RootSource {
+                image: &image,
+                program,
+                layouts,
+                objects: &objects,
+                threads,
+                masks: &GcMasks::new(program, &image),
+            };
+            Roots::read(source, &mut gaps)
+        };
+        let alloc = AllocRules {
+            malloc_header: layouts.heap.header != 0,
+        };
+        let map_layouts = MapLayouts::resolve(program.debug());
+        let mut census = Census::new(&image, &objects, alloc, map_layouts, &mut gaps);
+        let typed = Typing::run(&image, &objects, &mut types, program, &mut census);
+        let maps = census.finish();
+        let Typed {
+            type_of,
+            shapes,
+            kinds,
+        } = typed;
+        let coverage_of = coverage(&objects, &type_of);
+        let (root_names, graph_roots) =
+            RootNames::new(program, &mut types, &roots.roots, &roots.goroutines);
+        let builder = edges(&mut image, &objects, program, &mut gaps)?;
+        drop(image);
+        let type_of = type_of.into_iter().map(TypeIx).collect();
+        let graph = builder.finish(type_of, size_runs(&objects), graph_roots)?;
+        let reach = Reach::of(&graph);
+        let histogram = Histogram::of(&graph, &reach);
+        Ok(Self {
+            totals: totals(&objects, &roots, &reach),
+            coverage: Coverage {
+                gaps,
+                ..coverage_of
+            },
+            names: Names::new(program, types, &shapes, &kinds, root_names),
+            goroutines: roots.goroutines,
+            graph,
+            reach,
+            histogram,
+            maps,
+        })
+    }
+}
+
+/// Collects every reference, giving memory back behind itself.
+fn edges(
+    image: &mut Image,
+    objects: &Objects,
+    program: &Program,
+    gaps: &mut Gaps,
+) -> Result<GraphBuilder, TooLarge> {
+    let mut builder = GraphBuilder::new(objects.len());
+    let spans = objects.spans();
+    let mut first = 0;
+    while first < spans.len() {
+        let mut end = first;
+        let mut bytes = 0;
+        while end < spans.len() && bytes < RELEASE_STEP {
+            bytes += spans[end].bytes;
+            end += 1;
+        }
+        let masks = GcMasks::new(program, image);
+        let found = edges_of(image, objects, &masks, first..end, &mut builder)?;
+        for gap in found.iter() {
+            gaps.add_many(gap.reason, gap.count, gap.examples.first().copied());
+        }
+        let range = AddrRange {
+            start: spans[first].start,
+            end: spans[end - 1].end(),
+        };
+        image.release(range);
+        first = end;
+    }
+    Ok(builder)
+}
+
+fn edges_of(
+    image: &Image,
+    objects: &Objects,
+    masks: &dyn Masks,
+    spans: std::ops::Range<usize>,
+    builder: &mut GraphBuilder,
+) -> Result<Gaps, TooLarge> {
+    let mut reader = PointerReader::new(image, objects, masks);
+    let mut full = Ok(());
+    for number in spans {
+        let header = (objects.spans()[number].header() / 8) as u32;
+        reader.for_each_in_span(number as u32, |obj, word, value| {
+            if let Some(hit) = objects.find(value)
+                && full.is_ok()
+            {
+                full = builder.edge(ObjIx(obj), ObjIx(hit.obj), word - header.min(word));
+            }
+        });
+    }
+    full.map(|()| reader.into_gaps())
+}
+
+fn size_runs(objects: &Objects) -> Vec<SizeRun> {
+    let mut runs: Vec<SizeRun> = Vec::new();
+    for span in objects.spans().iter().filter(|s| s.objects > 0) {
+        if runs.last().is_none_or(|run| run.size != span.elem_size) {
+            runs.push(SizeRun {
+                first: ObjIx(span.first_obj),
+                size: span.elem_size,
+            });
+        }
+    }
+    runs
+}
+
+fn coverage(objects: &Objects, type_of: &[u32]) -> Coverage {
+    let mut coverage = Coverage {
+        all: objects.totals().allocated,
+        ..Coverage::default()
+    };
+    for span in objects.spans() {
+        let ids = span.first_obj as usize..(span.first_obj + span.objects) as usize;
+        for type_ in type_of.get(ids).unwrap_or_default() {
+            let amount = match *type_ {
+                UNTYPED_SCAN => &mut coverage.untyped_scan,
+                UNTYPED_NOSCAN => &mut coverage.untyped_noscan,
+                _ => &mut coverage.named,
+            };
+            amount.add(span.elem_size);
+        }
+    }
+    coverage
+}
+
+fn totals(objects: &Objects, roots: &Roots, reach: &Reach) -> Totals {
+    let sums = objects.totals();
+    let mut totals = Totals {
+        allocated: sums.allocated,
+        unswept: sums.unswept,
+        span_bytes: sums.span_bytes,
+        spans: objects.spans().len() as u64,
+        manual_bytes: sums.manual_bytes,
+        goroutines: roots.goroutines.len() as u64,
+        ..Totals::default()
+    };
+    let mut kept = Kept::default();
+    for span in objects.spans() {
+        let tiny = span.noscan && span.elem_size == TINY_BLOCK;
+        for obj in span.first_obj..span.first_obj + span.objects {
+            let amount = if reach.is_strong(ObjIx(obj)) {
+                &mut totals.reachable
+            } else if reach.is_reached(ObjIx(obj)) {
+                &mut totals.maybe_reachable
+            } else if objects.is_unswept_garbage(obj) {
+                continue;
+            } else {
+                kept.add(tiny, obj, span.elem_size, &roots.specials);
+                &mut totals.unreachable
+            };
+            amount.add(span.elem_size);
+        }
+    }
+    totals.unreachable_kept = kept.rows();
+    totals
+}
+
+/// Bytes of a block of the tiny allocator (`runtime.maxTinySize`): several small objects without pointers share one.
+const TINY_BLOCK: u64 = 16;
+
+/// Unreachable objects that outlive the next collection.
+#[derive(Default)]
+struct Kept {
+    finalizer: Amount,
+    tiny: Amount,
+}
+
+impl Kept {
+    fn add(&mut self, tiny: bool, obj: u32, bytes: u64, specials: &Specials) {
+        let mut specials = specials.of(obj).iter();
+        if specials.any(|s| s.kind == SpecialKind::Finalizer) {
+            self.finalizer.add(bytes);
+        } else if tiny {
+            self.tiny.add(bytes);
+        }
+    }
+
+    fn rows(self) -> Vec<(&'static str, Amount)> {
+        [
+            ("a finalizer is to run first", self.finalizer),
+            ("a tiny allocation may share the block", self.tiny),
+        ]
+        .into_iter()
+        .filter(|(_, amount)| amount.objects > 0)
+        .collect()
+    }
 }

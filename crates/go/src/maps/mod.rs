@@ -1,7 +1,19 @@
 //! The census of maps: every map of the heap, its structure, and what it costs.
 
+mod census;
+mod classic;
+mod kinds;
+mod layouts;
+mod swiss;
+mod walk;
+
 use leakscope_graph::{ObjIx, TypeIx};
 use leakscope_target::Addr;
+
+pub(crate) use census::Census;
+pub(crate) use kinds::{MapKind, Walker};
+pub(crate) use layouts::MapLayouts;
+pub(crate) use walk::{Part, Visitor};
 
 /// Which implementation of maps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

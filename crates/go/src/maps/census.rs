@@ -1,0 +1,96 @@
+//! Walking every map once and noting what it is.
+
+use leakscope_goabi::AllocRules;
+use leakscope_graph::{ObjIx, TypeIx};
+use leakscope_target::{Addr, Image};
+
+use crate::coverage::Gaps;
+use crate::objects::Objects;
+
+use super::MapInfo;
+use super::classic::ClassicWalk;
+use super::kinds::{MapKind, Walker};
+use super::layouts::MapLayouts;
+use super::swiss::SwissWalk;
+use super::walk::{Visitor, Walk};
+
+/// The census under way.
+pub(crate) struct Census<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) objects: &'a Objects,
+    pub(crate) alloc: AllocRules,
+    pub(crate) layouts: MapLayouts,
+    pub(crate) gaps: &'a mut Gaps,
+    budget: u64,
+    maps: Vec<MapInfo>,
+}
+
+impl<'a> Census<'a> {
+    pub(crate) fn new(
+        image: &'a Image,
+        objects: &'a Objects,
+        alloc: AllocRules,
+        layouts: MapLayouts,
+        gaps: &'a mut Gaps,
+    ) -> Self {
+        Self {
+            image,
+            objects,
+            alloc,
+            layouts,
+            gaps,
+            // No two maps of a sound heap share cells, so all cells together are smaller than the heap; maps that
+            // functions keep on their stacks come on top and are at most a group each.
+            budget: objects.totals().span_bytes.saturating_mul(2),
+            maps: Vec::new(),
+        }
+    }
+
+    /// Walks the map at `at`, of which `type_` is the header's type in the graph.
+    pub(crate) fn walk(
+        &mut self,
+        at: Addr,
+        type_: TypeIx,
+        kind: &MapKind,
+        visitor: &mut impl Visitor,
+    ) {
+        let mut walk = Walk {
+            image: self.image,
+            objects: self.objects,
+            gaps: self.gaps,
+            budget: &mut self.budget,
+        };
+        let walked = match &kind.walker {
+            Walker::Classic(layout, facts) => {
+                ClassicWalk::run(&mut walk, layout, &kind.cell, facts, visitor, at)
+            }
+            Walker::Swiss(layout, _) => {
+                SwissWalk::run(&mut walk, layout, &kind.cell, visitor, at)
+            }
+        };
+        let Some(walked) = walked else { return };
+        let Some(structure) = walked.structure else {
+            return;
+        };
+        self.maps.push(MapInfo {
+            address: at,
+            object: self.objects.find(at.0).map(|hit| ObjIx(hit.obj)),
+            type_,
+            len: walked.len,
+            cells: walked.cells,
+            slots: walked.slots,
+            structure,
+            bytes: walked.bytes,
+            rebuilt_bytes: kind.footprint(walked.len).total(),
+            torn: walked.writing || (!walked.incomplete && walked.cells != walked.len),
+            incomplete: walked.incomplete,
+        });
+    }
+
+    /// Every map, by address.
+    pub(crate) fn finish(self) -> Vec<MapInfo> {
+        let mut maps = self.maps;
+        maps.sort_by_key(|m| m.address);
+        maps
+    }
+}

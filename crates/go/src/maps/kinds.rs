@@ -1,0 +1,134 @@
+//! What all maps of one type have in common.
+
+use leakscope_goabi::{AllocRules, ClassicMap, Footprint, GROUP_SLOTS, SwissMap};
+
+use crate::types::{MapCells, TypeId, TypeTable};
+
+use super::layouts::{ClassicLayout, MapLayouts, SwissLayout};
+use super::walk::CellShape;
+
+/// How maps of one type are walked, and what a fresh one costs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MapKind {
+    pub(crate) key: TypeId,
+    pub(crate) elem: TypeId,
+    pub(crate) indirect_key: bool,
+    pub(crate) indirect_elem: bool,
+    pub(crate) cell: CellShape,
+    pub(crate) walker: Walker,
+}
+
+/// The implementation that a map type uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Walker {
+    Classic(ClassicLayout, ClassicMap),
+    Swiss(SwissLayout, SwissMap),
+}
+
+/// Numerator of the load factor over 2 (`runtime.loadFactorNum`, since 1.22).
+const LOAD_FACTOR_NUM: u64 = 13;
+/// Largest key or elem kept inside a cell (`internal/abi.MapMaxKeyBytes`, `MapMaxElemBytes`), and some air.
+const MAX_CELL_PART: u64 = 256;
+/// More than the largest bucket or group: eight of the largest keys and elems, control bytes, overflow pointer.
+const MAX_CELLS_SIZE: u64 = 8 * 2 * MAX_CELL_PART;
+
+impl MapKind {
+    /// The kind of a map type; `None` where its descriptor or the runtime's structures are not known, or the descriptor
+    /// is not plausible.
+    pub(crate) fn of(
+        types: &TypeTable,
+        map: TypeId,
+        layouts: &MapLayouts,
+        alloc: AllocRules,
+    ) -> Option<Self> {
+        let layout = types.map_layout(map)?;
+        let pointers = |type_, indirect| indirect || !types.slots(type_).is_empty();
+        let noscan = !pointers(layout.key, layout.indirect_key)
+            && !pointers(layout.elem, layout.indirect_elem);
+        let stored = |type_, indirect| if indirect { 8 } else { types.size(type_) };
+        let (cell, walker) = match layout.cells {
+            MapCells::Classic {
+                key_size,
+                elem_size,
+                bucket_size,
+            } => {
+                let cell = CellShape {
+                    size: bucket_size,
+                    // The control bytes come first, one per cell.
+                    keys: GROUP_SLOTS,
+                    key_stride: key_size,
+                    key_size,
+                    elems: GROUP_SLOTS + GROUP_SLOTS * key_size,
+                    elem_stride: elem_size,
+                    elem_size,
+                    noscan,
+                    visit: !noscan,
+                };
+                let structures = layouts.classic?;
+                let facts = ClassicMap {
+                    header_size: structures.size,
+                    bucket_size,
+                    noscan,
+                    load_factor_num: LOAD_FACTOR_NUM,
+                    alloc,
+                };
+                (cell, Walker::Classic(structures, facts))
+            }
+            MapCells::Swiss {
+                group_size,
+                keys,
+                key_stride,
+                elems,
+                elem_stride,
+            } => {
+                let cell = CellShape {
+                    size: group_size,
+                    keys,
+                    key_stride,
+                    key_size: stored(layout.key, layout.indirect_key),
+                    elems,
+                    elem_stride,
+                    elem_size: stored(layout.elem, layout.indirect_elem),
+                    noscan,
+                    visit: !noscan,
+                };
+                let facts = SwissMap {
+                    group_size,
+                    noscan,
+                    alloc,
+                };
+                (cell, Walker::Swiss(layouts.swiss?, facts))
+            }
+        };
+        cell.is_plausible().then_some(Self {
+            key: layout.key,
+            elem: layout.elem,
+            indirect_key: layout.indirect_key,
+            indirect_elem: layout.indirect_elem,
+            cell,
+            walker,
+        })
+    }
+
+    /// What a fresh map for `entries` entries takes.
+    pub(crate) fn footprint(&self, entries: u64) -> Footprint {
+        match &self.walker {
+            Walker::Classic(_, facts) => facts.footprint(entries),
+            Walker::Swiss(_, facts) => facts.footprint(entries),
+        }
+    }
+}
+
+impl CellShape {
+    fn is_plausible(&self) -> bool {
+        let inside = |first: u64, stride: u64, size: u64| {
+            size <= MAX_CELL_PART
+                && stride <= MAX_CELLS_SIZE
+                && first <= self.size
+                && first + (GROUP_SLOTS - 1) * stride + size <= self.size
+        };
+        (GROUP_SLOTS + 1..=MAX_CELLS_SIZE).contains(&self.size)
+            && inside(self.keys, self.key_stride, self.key_size)
+            && inside(self.elems, self.elem_stride, self.elem_size)
+    }
+}

@@ -1,0 +1,91 @@
+//! Offsets inside the runtime's map structures, by field name.
+
+use crate::dwarf::DebugInfo;
+
+/// The implementations of maps that the build knows. A build may carry the structures of both; the descriptor of a map
+/// type says which one that type uses.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct MapLayouts {
+    pub(crate) classic: Option<ClassicLayout>,
+    pub(crate) swiss: Option<SwissLayout>,
+}
+
+/// `runtime.hmap` and `runtime.mapextra` (`runtime/map.go` up to 1.23, `runtime/map_noswiss.go` in 1.24 and 1.25).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClassicLayout {
+    pub(crate) size: u64,
+    pub(crate) count: u64,
+    pub(crate) flags: u64,
+    pub(crate) b: u64,
+    pub(crate) buckets: u64,
+    pub(crate) oldbuckets: u64,
+    pub(crate) nevacuate: u64,
+    pub(crate) extra: u64,
+    pub(crate) extra_size: u64,
+    pub(crate) overflow: u64,
+    pub(crate) oldoverflow: u64,
+    pub(crate) next_overflow: u64,
+}
+
+/// `internal/runtime/maps.Map`, `table` and `groupsReference` (1.24 and later).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SwissLayout {
+    pub(crate) size: u64,
+    pub(crate) used: u64,
+    pub(crate) dir_ptr: u64,
+    pub(crate) dir_len: u64,
+    pub(crate) global_depth: u64,
+    pub(crate) writing: u64,
+    pub(crate) table_size: u64,
+    pub(crate) table_capacity: u64,
+    pub(crate) table_index: u64,
+    pub(crate) table_groups: u64,
+    pub(crate) table_length_mask: u64,
+}
+
+impl MapLayouts {
+    /// Looks the structures up.
+    pub(crate) fn resolve(debug: &DebugInfo) -> Self {
+        Self {
+            classic: classic(debug),
+            swiss: swiss(debug),
+        }
+    }
+}
+
+fn classic(debug: &DebugInfo) -> Option<ClassicLayout> {
+    let hmap = |field| debug.field("runtime.hmap", field).map(|f| f.offset);
+    let mapextra = |field| debug.field("runtime.mapextra", field).map(|f| f.offset);
+    Some(ClassicLayout {
+        size: debug.struct_layout("runtime.hmap")?.size,
+        count: hmap("count")?,
+        flags: hmap("flags")?,
+        b: hmap("B")?,
+        buckets: hmap("buckets")?,
+        oldbuckets: hmap("oldbuckets")?,
+        nevacuate: hmap("nevacuate")?,
+        extra: hmap("extra")?,
+        extra_size: debug.struct_layout("runtime.mapextra")?.size,
+        overflow: mapextra("overflow")?,
+        oldoverflow: mapextra("oldoverflow")?,
+        next_overflow: mapextra("nextOverflow")?,
+    })
+}
+
+fn swiss(debug: &DebugInfo) -> Option<SwissLayout> {
+    let map = |field| debug.field("internal/runtime/maps.Map", field).map(|f| f.offset);
+    let table = |field| debug.field("internal/runtime/maps.table", field).map(|f| f.offset);
+    Some(SwissLayout {
+        size: debug.struct_layout("internal/runtime/maps.Map")?.size,
+        used: map("used")?,
+        dir_ptr: map("dirPtr")?,
+        dir_len: map("dirLen")?,
+        global_depth: map("globalDepth")?,
+        writing: map("writing")?,
+        table_size: debug.struct_layout("internal/runtime/maps.table")?.size,
+        table_capacity: table("capacity")?,
+        table_index: table("index")?,
+        table_groups: table("groups.data")?,
+        table_length_mask: table("groups.lengthMask")?,
+    })
+}

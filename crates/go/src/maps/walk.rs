@@ -1,0 +1,160 @@
+//! What the walks over both kinds of maps share: reading, budget, and what they report.
+
+use leakscope_target::{Addr, Image};
+
+use crate::coverage::Gaps;
+use crate::maps::Structure;
+use crate::objects::{Hit, Objects};
+
+/// A part of a map that is a heap object of its own.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Part {
+    /// `hmap` or `maps.Map`.
+    Header,
+    /// An array of buckets or groups, or one overflow bucket.
+    Cells,
+    /// A Swiss table.
+    Table,
+    /// The array of pointers to tables.
+    Directory,
+    /// `mapextra`.
+    Extra,
+    /// The slice header through which `mapextra` keeps overflow buckets of a pointer-free map alive.
+    OverflowList,
+    /// That slice's array.
+    OverflowArray,
+}
+
+/// Receives what a walk finds.
+pub(crate) trait Visitor {
+    /// `hit` is a part of the map being walked. Each part is reported once.
+    fn part(&mut self, hit: Hit, part: Part);
+
+    /// A filled cell: the bytes of its key and of its elem as stored, pointers for indirect ones.
+    fn cell(&mut self, key: &[u8], elem: &[u8]);
+}
+
+/// Where the cells of one group or bucket lie.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CellShape {
+    /// Bytes of a group or bucket.
+    pub(crate) size: u64,
+    /// Offset of the first key.
+    pub(crate) keys: u64,
+    /// Bytes from key to key.
+    pub(crate) key_stride: u64,
+    /// Bytes of a key as stored.
+    pub(crate) key_size: u64,
+    /// Offset of the first elem.
+    pub(crate) elems: u64,
+    /// Bytes from elem to elem.
+    pub(crate) elem_stride: u64,
+    /// Bytes of an elem as stored.
+    pub(crate) elem_size: u64,
+    /// Groups or buckets of this type hold no pointers.
+    pub(crate) noscan: bool,
+    /// Cells hold pointers, so a visitor wants to see them.
+    pub(crate) visit: bool,
+}
+
+impl CellShape {
+    /// Key and elem of cell `i` of the group or bucket `bytes`; `None` where they do not fit.
+    pub(crate) fn cell<'a>(&self, bytes: &'a [u8], i: u64) -> Option<(&'a [u8], &'a [u8])> {
+        let at = |first: u64, stride: u64, size: u64| {
+            let start = usize::try_from(i.checked_mul(stride)?.checked_add(first)?).ok()?;
+            bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
+        };
+        Some((
+            at(self.keys, self.key_stride, self.key_size)?,
+            at(self.elems, self.elem_stride, self.elem_size)?,
+        ))
+    }
+}
+
+/// What one walk found, without the map's identity.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Walked {
+    pub(crate) len: u64,
+    pub(crate) cells: u64,
+    pub(crate) slots: u64,
+    /// Set by every walk that gets past the header.
+    pub(crate) structure: Option<Structure>,
+    pub(crate) bytes: u64,
+    pub(crate) writing: bool,
+    pub(crate) incomplete: bool,
+}
+
+/// One walk's access to the heap.
+pub(crate) struct Walk<'a> {
+    pub(crate) image: &'a Image,
+    pub(crate) objects: &'a Objects,
+    pub(crate) gaps: &'a mut Gaps,
+    /// Bytes of buckets and groups that may still be walked. Real maps share no cells, so all maps together stay below
+    /// the heap's size; a damaged or hostile heap whose maps do share them ends here.
+    pub(crate) budget: &'a mut u64,
+}
+
+impl<'a> Walk<'a> {
+    /// Counts `bytes` bytes against the budget; `None` and a gap where it is used up.
+    pub(crate) fn spend(&mut self, bytes: u64, at: Addr) -> Option<()> {
+        let left = self.budget.checked_sub(bytes);
+        if left.is_none() {
+            self.gaps.add("maps share more cells than the heap holds", at);
+        }
+        *self.budget = left?;
+        Some(())
+    }
+
+    /// `len` bytes at `at`, or a gap.
+    pub(crate) fn bytes(&mut self, at: Addr, len: u64, missing: &'static str) -> Option<&'a [u8]> {
+        match self.image.bytes(at, len) {
+            Ok(bytes) => Some(bytes),
+            Err(_) => {
+                self.gaps.add(missing, at);
+                None
+            }
+        }
+    }
+
+    /// Reports the heap object that holds `at` as a part of the map, and answers with the bytes of its slot; 0 where
+    /// the part lies outside the heap (a map that a function keeps on its stack).
+    pub(crate) fn part(&self, at: Addr, part: Part, visitor: &mut impl Visitor) -> u64 {
+        let Some(hit) = self.objects.find(at.0) else {
+            return 0;
+        };
+        visitor.part(hit, part);
+        self.slot_size(hit)
+    }
+
+    /// Bytes from `at` to the end of the slot that holds it; `None` outside the heap.
+    pub(crate) fn room(&self, at: Addr) -> Option<u64> {
+        let hit = self.objects.find(at.0)?;
+        let end = hit.base.checked_add(self.slot_size(hit))?;
+        end.checked_sub(at.0)
+    }
+
+    fn slot_size(&self, hit: Hit) -> u64 {
+        let span = self.objects.spans().get(hit.span as usize);
+        span.map_or(0, |s| s.elem_size)
+    }
+}
+
+/// The little-endian word at `offset`; 0 where it does not fit, which callers rule out by the length they asked for.
+pub(crate) fn word(bytes: &[u8], offset: u64) -> u64 {
+    field::<8>(bytes, offset).map_or(0, u64::from_le_bytes)
+}
+
+/// The `u16` at `offset`; 0 where it does not fit.
+pub(crate) fn half(bytes: &[u8], offset: u64) -> u16 {
+    field::<2>(bytes, offset).map_or(0, u16::from_le_bytes)
+}
+
+/// The byte at `offset`; 0 where it does not fit.
+pub(crate) fn byte(bytes: &[u8], offset: u64) -> u8 {
+    field::<1>(bytes, offset).map_or(0, |b| b[0])
+}
+
+fn field<const N: usize>(bytes: &[u8], offset: u64) -> Option<[u8; N]> {
+    let start = usize::try_from(offset).ok()?;
+    bytes.get(start..start.checked_add(N)?)?.try_into().ok()
+}

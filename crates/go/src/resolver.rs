@@ -1,0 +1,227 @@
+//! Names for what the graph only numbers: types, roots, and references as steps of a Go expression.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use leakscope_goabi::GROUP_SLOTS;
+use leakscope_graph::{ObjIx, Resolver, RootIx, TypeIx};
+use rustc_hash::FxHashMap;
+
+use crate::maps::{MapKind, Walker};
+use crate::owners::RootNames;
+use crate::program::Program;
+use crate::types::{TypeId, TypeTable};
+use crate::typing::{Shape, Shapes};
+
+/// How a reference out of an object of one type is told.
+enum Steps {
+    /// As a field of a value.
+    Value(TypeId),
+    /// As a field of an element of an array of values of this size.
+    Array(TypeId, u64),
+    /// As a field of some key or elem of a map.
+    Cells(MapKind),
+    /// As a field of a captured variable.
+    Captured(Vec<Captured>),
+    /// Not at all: machinery between a map or channel and what it holds.
+    Inside,
+    /// By its offset.
+    Unknown,
+}
+
+struct Captured {
+    offset: u64,
+    name: String,
+    type_: Option<TypeId>,
+}
+
+struct Row {
+    name: String,
+    package: String,
+    steps: Steps,
+}
+
+/// Names of one heap. Holds everything it answers from.
+pub struct Names {
+    rows: Vec<Row>,
+    types: TypeTable,
+    roots: RootNames,
+}
+
+impl Names {
+    /// Names for `shapes`. `kinds` are the kinds of the map types among them.
+    pub(crate) fn new(
+        program: &Program,
+        types: TypeTable,
+        shapes: &Shapes,
+        kinds: &FxHashMap<TypeId, MapKind>,
+        roots: RootNames,
+    ) -> Self {
+        let rows = shapes
+            .iter()
+            .map(|info| row(program, &types, kinds, info.shape, info.size))
+            .collect();
+        Self { rows, types, roots }
+    }
+
+    fn row(&self, type_: TypeIx) -> Option<&Row> {
+        self.rows.get(type_.index())
+    }
+}
+
+impl Resolver for Names {
+    fn type_name(&self, type_: TypeIx) -> Cow<'_, str> {
+        self.row(type_).map_or("", |r| &r.name).into()
+    }
+
+    fn package(&self, type_: TypeIx) -> Cow<'_, str> {
+        self.row(type_).map_or("", |r| &r.package).into()
+    }
+
+    fn root_name(&self, root: RootIx) -> Cow<'_, str> {
+        self.roots.name(root, &self.types).into()
+    }
+
+    fn push_step(&self, _holder: ObjIx, type_: TypeIx, slot: u32, expression: &mut String) {
+        let offset = u64::from(slot) * 8;
+        let Some(row) = self.row(type_) else { return };
+        match &row.steps {
+            Steps::Value(t) => expression.push_str(&self.types.path(*t, offset)),
+            Steps::Array(t, size) => {
+                let (i, rest) = (offset / (*size).max(1), offset % (*size).max(1));
+                let _ = write!(expression, "[{i}]{}", self.types.path(*t, rest));
+            }
+            Steps::Cells(cells) => self.push_cell(cells, offset, expression),
+            Steps::Captured(captured) => {
+                if let Some(c) = captured.iter().rev().find(|c| c.offset <= offset) {
+                    let path = c.type_.map(|t| self.types.path(t, offset - c.offset));
+                    let _ = write!(expression, ".{}{}", c.name, path.unwrap_or_default());
+                }
+            }
+            Steps::Inside => {}
+            Steps::Unknown => {
+                let _ = write!(expression, "+{offset:#x}");
+            }
+        }
+    }
+}
+
+impl Names {
+    fn push_cell(&self, kind: &MapKind, offset: u64, expression: &mut String) {
+        let cell = &kind.cell;
+        let within = offset % cell.size.max(1);
+        let part = |first: u64, stride: u64, size: u64| {
+            let at = within.checked_sub(first)?;
+            (at / stride.max(1) < GROUP_SLOTS && at % stride.max(1) < size).then(|| at % stride)
+        };
+        let stored = [
+            (part(cell.elems, cell.elem_stride, cell.elem_size), kind.elem, kind.indirect_elem),
+            (part(cell.keys, cell.key_stride, cell.key_size), kind.key, kind.indirect_key),
+        ];
+        // Neither key nor elem: the pointer to the next overflow bucket.
+        let Some((at, type_, indirect)) = stored.into_iter().find_map(|(at, t, i)| Some((at?, t, i)))
+        else {
+            return;
+        };
+        expression.push_str("[...]");
+        if !indirect {
+            expression.push_str(&self.types.path(type_, at));
+        }
+    }
+}
+
+fn row(
+    program: &Program,
+    types: &TypeTable,
+    kinds: &FxHashMap<TypeId, MapKind>,
+    shape: Shape,
+    size: u64,
+) -> Row {
+    let plain = |name: &str, package: &str, steps| Row {
+        name: name.to_owned(),
+        package: package.to_owned(),
+        steps,
+    };
+    match shape {
+        Shape::UntypedScan => plain("untyped (pointers)", "", Steps::Unknown),
+        Shape::UntypedNoscan => plain("untyped (no pointers)", "", Steps::Unknown),
+        Shape::StringData => plain("string", "", Steps::Unknown),
+        Shape::FuncValue => plain("func", "", Steps::Unknown),
+        Shape::MapTable => plain("maps.table", "internal/runtime/maps", Steps::Inside),
+        Shape::MapDirectory => plain("[]*maps.table", "internal/runtime/maps", Steps::Inside),
+        Shape::MapExtra => plain("runtime.mapextra", "runtime", Steps::Inside),
+        Shape::MapOverflowList | Shape::MapOverflowArray => {
+            plain("[]*runtime.bmap", "runtime", Steps::Inside)
+        }
+        Shape::Value(t) => Row {
+            name: visible(types.name(t)).to_owned(),
+            package: types.package(t).to_owned(),
+            steps: Steps::Value(t),
+        },
+        Shape::Array(t) => {
+            let name = types.name(t);
+            Row {
+                // Arrays of groups and buckets are known by the runtime's name for one of them.
+                name: match visible(name) {
+                    cells if cells.starts_with("map.") => cells.to_owned(),
+                    elem => format!("[]{elem}"),
+                },
+                package: types.package(t).to_owned(),
+                steps: Steps::Array(t, size),
+            }
+        }
+        Shape::MapHeader(t) | Shape::Chan(t) => Row {
+            name: types.name(t).to_owned(),
+            package: String::new(),
+            steps: Steps::Inside,
+        },
+        Shape::MapCells(t) => cells_row(types, kinds, t),
+        Shape::Closure(code) => closure_row(program, types, code),
+    }
+}
+
+/// The name of a type without the compiler's mark for types that are never compared.
+fn visible(name: &str) -> &str {
+    name.strip_prefix("noalg.").unwrap_or(name)
+}
+
+fn cells_row(types: &TypeTable, kinds: &FxHashMap<TypeId, MapKind>, map: TypeId) -> Row {
+    let kind = kinds.get(&map).copied();
+    let word = match kind.map(|k| k.walker) {
+        Some(Walker::Classic(..)) => "bucket",
+        _ => "group",
+    };
+    let name = types.name(map);
+    let rest = name.strip_prefix("map").unwrap_or(name);
+    let steps = kind.map_or(Steps::Unknown, Steps::Cells);
+    Row {
+        name: format!("map.{word}{rest}"),
+        package: String::new(),
+        steps,
+    }
+}
+
+fn closure_row(program: &Program, types: &TypeTable, code: u64) -> Row {
+    let function = program.functions().find(leakscope_target::Addr(code));
+    let name = function.map_or("", |f| f.name());
+    let captured = program.debug().captures(name).map(|c| Captured {
+        offset: c.offset,
+        name: c.name.trim_start_matches('&').to_owned(),
+        type_: types.from_dwarf(c.type_),
+    });
+    Row {
+        name: format!("func {name}"),
+        package: package_of(name).to_owned(),
+        steps: Steps::Captured(captured.collect()),
+    }
+}
+
+/// The import path at the start of a function's or variable's full name.
+pub(crate) fn package_of(name: &str) -> &str {
+    // A slash inside type arguments belongs to another package.
+    let end = name.find('[').unwrap_or(name.len());
+    let plain = &name[..end];
+    let after_slash = plain.rfind('/').map_or(0, |i| i + 1);
+    let dot = plain[after_slash..].find('.');
+    dot.map_or("", |i| &name[..after_slash + i])
+}

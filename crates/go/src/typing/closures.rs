@@ -1,0 +1,64 @@
+//! Function values: the code they start with says which variables they captured.
+
+use leakscope_target::Addr;
+
+use crate::types::Slot;
+
+use super::Typing;
+use super::offer::Sure;
+use super::shapes::{Shape, ShapeInfo};
+use super::walk::word;
+
+/// Bytes of the code pointer in front of captured variables (`runtime.funcval`).
+const CODE_POINTER: u32 = 8;
+
+impl Typing<'_> {
+    /// A function value. Those without captured variables lie in read-only data, not on the heap.
+    pub(super) fn func(&mut self, at: u64) {
+        let Some(hit) = self.objects.find(at) else {
+            return;
+        };
+        let span = &self.objects.spans()[hit.span as usize];
+        if at - hit.base != span.header() {
+            return;
+        }
+        if span.noscan {
+            self.offer(hit, Sure::Exact, self.fixed.func);
+            return;
+        }
+        let Some(code) = word(self.data(hit), 0) else {
+            return;
+        };
+        let known = self.closures.get(&code).copied();
+        if let Some(shape) = known.or_else(|| self.closure(code)) {
+            self.offer(hit, Sure::Exact, shape);
+        }
+    }
+
+    /// The shape of function values with this code; `None` where no function starts there.
+    fn closure(&mut self, code: u64) -> Option<u32> {
+        let function = self.program.functions().find(Addr(code))?;
+        if function.entry() != Addr(code) {
+            return None;
+        }
+        let mut slots = Vec::new();
+        for capture in self.program.debug().captures(function.name()) {
+            let offset = u32::try_from(capture.offset).ok()?.max(CODE_POINTER);
+            let Some(type_) = self.types.from_dwarf(capture.type_) else {
+                continue;
+            };
+            slots.extend(self.types.slots(type_).iter().map(|slot| Slot {
+                offset: slot.offset.saturating_add(offset),
+                kind: slot.kind,
+            }));
+        }
+        let program = self.programs.add(self.types, slots.into_iter());
+        let shape = self.shapes.number(ShapeInfo {
+            program,
+            machinery: false,
+            ..ShapeInfo::plain(Shape::Closure(code), true)
+        });
+        self.closures.insert(code, shape);
+        Some(shape)
+    }
+}

@@ -1,0 +1,96 @@
+//! Types for heap objects.
+//!
+//! Objects of up to 512 bytes carry no type: what they are follows from what points to them. Types spread from typed
+//! places (package variables, malloc headers, large objects, interfaces, map types, function values) along typed
+//! pointers, in one pass over a worklist with random access to the captured bytes. Objects without pointers are named
+//! without looking at their bytes.
+
+mod cells;
+mod chan;
+mod closures;
+mod interfaces;
+mod offer;
+mod programs;
+mod run;
+mod seeds;
+mod shapes;
+mod walk;
+
+use std::collections::VecDeque;
+
+use leakscope_goabi::AllocRules;
+use leakscope_target::{Addr, Image};
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::maps::MapKind;
+use crate::objects::{Hit, Objects};
+use crate::types::{TypeId, TypeTable};
+
+use programs::{Program, Programs};
+pub(crate) use run::Typed;
+pub(crate) use shapes::{Shape, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
+
+/// Numbers of the shapes that have no type.
+struct Fixed {
+    string: u32,
+    func: u32,
+    table: u32,
+    directory: u32,
+    extra: u32,
+    overflow_list: u32,
+    overflow_array: u32,
+}
+
+/// Numbers of the two shapes of a type, [`NONE`] until asked for.
+#[derive(Clone, Copy)]
+struct OfType {
+    value: u32,
+    array: u32,
+}
+
+const NONE: u32 = u32::MAX;
+
+/// An object to walk, from this value on.
+#[derive(Clone, Copy)]
+struct Todo {
+    hit: Hit,
+    from: u64,
+}
+
+/// The state of the pass.
+pub(crate) struct Typing<'a> {
+    image: &'a Image,
+    objects: &'a Objects,
+    program: &'a crate::program::Program,
+    types: &'a mut TypeTable,
+    alloc: AllocRules,
+    shapes: Shapes,
+    fixed: Fixed,
+    of_type: Vec<OfType>,
+    programs: Programs,
+    /// Per span its bytes, empty where they are not in the image.
+    spans: Vec<&'a [u8]>,
+    /// Per object its shape and how sure that is.
+    type_of: Vec<u32>,
+    todo: Vec<Todo>,
+    /// Groups and buckets typed by their header, to be walked if no map claims them.
+    headed_cells: Vec<Hit>,
+    /// Maps found and not walked yet.
+    maps: VecDeque<(Addr, TypeId)>,
+    /// Headers of maps that lie outside the heap.
+    outside_maps: FxHashSet<u64>,
+    boxes: interfaces::Boxes,
+    closures: FxHashMap<u64, u32>,
+    chan: Option<chan::ChanLayout>,
+    map_facts: FxHashMap<TypeId, Option<MapFacts>>,
+}
+
+/// What walking a map of one type needs.
+#[derive(Clone, Copy)]
+struct MapFacts {
+    kind: MapKind,
+    header: u32,
+    cells: u32,
+    key: Program,
+    elem: Program,
+}
