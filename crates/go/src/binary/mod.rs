@@ -201,7 +201,9 @@ impl Executable {
 
     /// Whether it carries DWARF debug information. Looks at the section table only.
     pub fn has_debug_info(&self) -> bool {
-        self.sections.iter().any(|s| matches!(s.name.as_str(), ".debug_info" | ".zdebug_info") && !s.nobits)
+        self.sections
+            .iter()
+            .any(|s| matches!(s.name.as_str(), ".debug_info" | ".zdebug_info") && !s.nobits)
     }
 
     /// Adds the segments that a program cannot write to an image, straight from the file.

@@ -144,6 +144,8 @@ pub struct DebugInfo {
     constants: Vec<(Name, i64)>,
     /// By function name, then offset.
     captures: Vec<CaptureRec>,
+    /// Import path and name of the package of every unit, by path.
+    packages: Vec<(Name, Name)>,
 }
 
 impl DebugInfo {
@@ -172,6 +174,7 @@ impl DebugInfo {
             types_by_name,
             constants,
             captures,
+            packages,
             ..
         } = self;
         names.seal();
@@ -180,6 +183,7 @@ impl DebugInfo {
         *types_by_name = sorted_by_name(types, |t| names.get(t.name));
         globals.sort_by_key(|g| g.addr);
         *globals_by_name = sorted_by_name(globals, |g| names.get(g.name));
+        packages.sort_by(|a, b| names.get(a.0).cmp(names.get(b.0)));
         constants.sort_by(|a, b| names.get(a.0).cmp(names.get(b.0)));
         captures.sort_by(|a, b| {
             (names.get(a.function), a.offset).cmp(&(names.get(b.function), b.offset))
@@ -272,6 +276,17 @@ impl DebugInfo {
     /// All constants, by name.
     pub fn constants(&self) -> impl Iterator<Item = (&str, i64)> {
         self.constants.iter().map(|(n, v)| (self.names.get(*n), *v))
+    }
+
+    /// The name of the package with this import path.
+    pub fn package_name(&self, path: &str) -> Option<&str> {
+        let i = self
+            .packages
+            .partition_point(|p| self.names.get(p.0) < path);
+        self.packages
+            .get(i)
+            .filter(|p| self.names.get(p.0) == path)
+            .map(|p| self.names.get(p.1))
     }
 
     /// The variables captured by the closures of the function called `function`, by offset.

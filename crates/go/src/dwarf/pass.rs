@@ -17,6 +17,7 @@ const GO_KEY: DwAt = DwAt(0x2901);
 const GO_ELEM: DwAt = DwAt(0x2902);
 const GO_EMBEDDED: DwAt = DwAt(0x2903);
 const GO_RUNTIME_TYPE: DwAt = DwAt(0x2904);
+const GO_PACKAGE_NAME: DwAt = DwAt(0x2905);
 const GO_CLOSURE_OFFSET: DwAt = DwAt(0x2907);
 
 /// `DW_LANG_Go`.
@@ -89,6 +90,7 @@ struct Attrs<'a> {
     runtime_type: u64,
     flag: bool,
     language: u64,
+    package_name: Option<Slice<'a>>,
     constant: Option<i64>,
     address: Option<u64>,
     closure_offset: Option<u64>,
@@ -105,8 +107,15 @@ impl<'a> Pass<'a> {
         let Some(root) = entries.read_abbreviation()? else {
             return Ok(());
         };
-        if read(&mut entries, root, unit_start)?.language != LANGUAGE_GO {
+        let root = read(&mut entries, root, unit_start)?;
+        if root.language != LANGUAGE_GO {
             return Ok(());
+        }
+        if let (Some(path), Some(name)) = (root.name, root.package_name) {
+            let names = &mut self.out.names;
+            self.out
+                .packages
+                .push((names.add(path.slice()), names.add(name.slice())));
         }
         let mut function = Function::None;
         // Depth inside an inlined call: its variables belong to another function.
@@ -313,6 +322,11 @@ fn read<'a>(
             dw::DW_AT_name => {
                 if let AttributeValue::String(s) = value {
                     out.name = Some(s);
+                }
+            }
+            GO_PACKAGE_NAME => {
+                if let AttributeValue::String(s) = value {
+                    out.package_name = Some(s);
                 }
             }
             dw::DW_AT_type => out.type_ = reference(&value, unit_start),
