@@ -1,0 +1,229 @@
+#!/usr/bin/env python3
+"""run.py [--quick]: measures leakscope on the fixture `big` and writes docs/benchmarks.md. Started by run.sh.
+
+Each figure is the median of several runs unless the table says otherwise; the raw figures go to bench/out/runs.json.
+Processor time and peak memory are what wait4 says of the process and all its children.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import platform
+import re
+import statistics
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+OUT = ROOT / "bench/out"
+TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
+LEAKSCOPE = TARGET / "release/leakscope"
+RANGES = TARGET / "release/examples/ranges"
+FLOOR = OUT / "floor"
+MIB = 1 << 20
+COPY_THREADS = 2
+LINEAR = (1_000_000, 4_000_000, 16_000_000)
+
+
+def script(*command: str) -> str:
+    return subprocess.run([ROOT / "scripts" / command[0], *command[1:]], check=True, text=True, stdout=subprocess.PIPE).stdout.strip()
+
+
+class Fixture:
+    """A running `big`, which states its truth and answers lines."""
+
+    def __init__(self, version: str, *arguments: str):
+        binary = OUT / f"big-{version}"
+        environment = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="", GOWORK="off", CGO_ENABLED="0")
+        build = [script("go.sh", version), "build", "-trimpath", "-o", binary, "./cmd/big"]
+        subprocess.run(build, check=True, cwd=ROOT / "fixtures/go", env=environment)
+        environment = dict(os.environ, FIXTURE_DIE_WITH_PARENT="1", FIXTURE_ALLOW_TRACING="1")
+        self.process = subprocess.Popen([binary, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        self.truth = json.loads(self.process.stdout.readline())
+        self.pid = str(self.process.pid)
+
+    def ask(self, line: str) -> dict:
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+    def resident(self) -> int:
+        status = pathlib.Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) * 1024
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+def measure(command: str, fixture: Fixture) -> dict:
+    """Runs `leakscope COMMAND PID --json` once."""
+    out = OUT / f"{command}.json"
+    fixture.ask("gap")
+    with open(out, "w", encoding="utf-8") as stdout:
+        began = time.monotonic()
+        arguments = [LEAKSCOPE, command, fixture.pid, "--json", "--max-stop", "10s"]
+        child = subprocess.Popen(arguments, stdout=stdout, stderr=subprocess.PIPE, text=True)
+        errors = child.stderr.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+        wall = time.monotonic() - began
+    if child.returncode != 0:
+        sys.exit(f"leakscope {command} failed with {child.returncode}:\n{errors}")
+    gap = fixture.ask("gap")
+    document = json.loads(out.read_text(encoding="utf-8"))
+    check(command, document, fixture.truth)
+    capture = document["capture"]
+    return {
+        "cpu_s": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * 1024, "wall_s": wall,
+        "stop_ns": capture["stop_measured_ns"], "predicted_ns": capture["stop_predicted_ns"],
+        "copied_bytes": capture["copied_bytes"], "ranges": capture["ranges"], "gap_us": gap["largest_gap_us"],
+    }
+
+
+def check(command: str, document: dict, truth: dict) -> None:
+    """A fast wrong answer is no figure: counts must be the fixture's own."""
+    if command == "histo":
+        found = {row["type"]: row["count"] for row in document["types"]}
+        wanted = truth["types"]
+    else:
+        found = {row["owner"]: row["len"] for row in document["maps"]}
+        wanted = {row["owner"]: row["len"] for row in truth["maps"]}
+    for name, count in wanted.items():
+        if found.get(name) != count:
+            sys.exit(f"{command}: {name}: the fixture holds {count}, the answer says {found.get(name)}")
+
+
+def floor(fixture: Fixture, runs: int) -> dict:
+    """How long process_vm_readv alone takes for the ranges that a stop would copy."""
+    ranges = subprocess.run([RANGES, fixture.pid], check=True, text=True, stdout=subprocess.PIPE).stdout
+    command = [FLOOR, fixture.pid, str(COPY_THREADS), str(runs)]
+    lines = subprocess.run(command, input=ranges, check=True, text=True, stdout=subprocess.PIPE).stdout.split("\n")
+    times = [int(line.split()[0]) for line in lines if line]
+    return {"times_ns": times, "bytes": int(lines[0].split()[1]), "ranges": ranges.count("\n")}
+
+
+def median(runs: list, key: str) -> float:
+    return statistics.median(run[key] for run in runs)
+
+
+def measure_heap(version: str, runs: int) -> dict:
+    with Fixture(version, "-heartbeat") as fixture:
+        print(f"go{version}: {fixture.truth['heap_objects']:,} objects", file=sys.stderr)
+        fixture.ask("gap")
+        time.sleep(2)
+        idle = fixture.ask("gap")
+        result = {"version": version, "truth": fixture.truth, "resident": fixture.resident(), "idle_gap_us": idle["largest_gap_us"]}
+        # The stop and its floor are measured in turn, so that both see the same machine.
+        result["histo"], result["maps"], floors = [], [], []
+        for _ in range(runs):
+            result["histo"].append(measure("histo", fixture))
+            floors.append(floor(fixture, 3))
+            result["maps"].append(measure("maps", fixture))
+        result["floor"] = {**floors[-1], "times_ns": [t for f in floors for t in f["times_ns"]]}
+        return result
+
+
+def measure_linear(version: str, runs: int) -> list:
+    rows = []
+    for objects in LINEAR:
+        with Fixture(version, "-objects", str(objects)) as fixture:
+            found = [measure("histo", fixture) for _ in range(runs)]
+            maps = [measure("maps", fixture) for _ in range(runs)]
+            rows.append({"version": version, "truth": fixture.truth, "histo": found, "maps": maps})
+            print(f"go{version}: {fixture.truth['heap_objects']:,} objects: {median(found, 'cpu_s'):.2f} CPU-s", file=sys.stderr)
+    return rows
+
+
+def machine() -> dict:
+    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
+    memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) * 1024
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, text=True, stdout=subprocess.PIPE, check=False).stdout.strip()
+    return {
+        "cpu": cpu[1] if cpu else platform.machine(), "cpus": os.cpu_count(), "memory_gib": round(memory / (1 << 30)),
+        "kernel": platform.release(), "load": os.getloadavg()[0], "date": datetime.date.today().isoformat(), "commit": commit,
+    }
+
+
+def heap_rows(heaps: list) -> list:
+    rows = []
+    for heap in heaps:
+        inuse = heap["truth"]["heap_inuse"]
+        for command in ("histo", "maps"):
+            peak, cpu = median(heap[command], "peak_bytes"), median(heap[command], "cpu_s")
+            rows.append(
+                f"| {heap['version']} | `{command}` | {heap['truth']['heap_objects']:,} | {inuse / MIB:.0f} MiB | **{cpu:.2f} s** "
+                f"| {median(heap[command], 'wall_s'):.2f} s | {peak / MIB:.0f} MiB | {(peak - inuse) / MIB:+.0f} MiB |"
+            )
+    return rows
+
+
+def stop_rows(heaps: list) -> list:
+    rows = []
+    for heap in heaps:
+        runs = heap["histo"] + heap["maps"]
+        stop, best = median(runs, "stop_ns"), statistics.median(heap["floor"]["times_ns"])
+        rows.append(
+            f"| {heap['version']} | {median(runs, 'copied_bytes') / MIB:.0f} MiB in {median(runs, 'ranges'):.0f} "
+            f"| {median(runs, 'predicted_ns') / 1e6:.0f} ms | **{stop / 1e6:.0f} ms** | {max(r['stop_ns'] for r in runs) / 1e6:.0f} ms "
+            f"| {median(runs, 'gap_us') / 1e3:.0f} ms | {heap['idle_gap_us'] / 1e3:.0f} ms | {best / 1e6:.0f} ms | {stop / best:.2f} |"
+        )
+    return rows
+
+
+def linear_rows(linear: list) -> list:
+    rows = []
+    for row in linear:
+        objects = row["truth"]["heap_objects"]
+        for command in ("histo", "maps"):
+            cpu = median(row[command], "cpu_s")
+            rows.append(
+                f"| {row['version']} | `{command}` | {objects:,} | {cpu:.2f} s | {cpu / objects * 1e9:.0f} ns "
+                f"| {median(row[command], 'peak_bytes') / MIB:.0f} MiB | {row['truth']['heap_inuse'] / MIB:.0f} MiB |"
+            )
+    return rows
+
+
+def document(facts: dict, heaps: list, linear: list, runs: int) -> str:
+    ours = {heap["version"]: heap for heap in heaps}
+    template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
+    compared = []
+    for version, heap in ours.items():
+        both = heap["histo"] + heap["maps"]
+        compared.append(
+            f"| leakscope, go{version} | {median(both, 'stop_ns') / 1e9:.2f} s | {median(both, 'cpu_s'):.1f} s "
+            f"| {median(both, 'peak_bytes') / 1e6:.0f} MB | all of {heap['truth']['types']['main.session']:,} |"
+        )
+    values = {
+        "MACHINE": f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}; load average "
+        f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; medians of {runs} runs",
+        "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
+        "COMPARED": "\n".join(compared),
+    }
+    for name, value in values.items():
+        template = template.replace("{{" + name + "}}", value)
+    return template
+
+
+def main() -> None:
+    quick = sys.argv[1:] == ["--quick"]
+    if sys.argv[1:] and not quick:
+        sys.exit(__doc__)
+    runs = 1 if quick else 5
+    versions = script("go-versions.sh").split()
+    facts = machine()
+    heaps = [measure_heap(version, runs) for version in versions]
+    linear = [row for version in versions for row in measure_linear(version, 1 if quick else 3)]
+    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear}, indent=1), encoding="utf-8")
+    target = OUT / "benchmarks.md" if quick else ROOT / "docs/benchmarks.md"
+    target.write_text(document(facts, heaps, linear, runs), encoding="utf-8")
+    print(f"written: {target}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
