@@ -1,0 +1,5 @@
+//! Whatever becomes of leakscope, the target runs on: on real processes that watch themselves.
+
+mod freezes;
+mod kills;
+mod support;
