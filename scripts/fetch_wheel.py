@@ -6,13 +6,14 @@ The sha256 that the index states is checked.
 """
 
 import hashlib
-import json
+import html.parser
 import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 
 
@@ -29,21 +30,37 @@ def with_pip(package: str, version: str, out: pathlib.Path) -> bool:
         return True
 
 
+class Links(html.parser.HTMLParser):
+    """The links of a package's page in a simple index (PEP 503)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        if tag == "a":
+            self.found += [value for name, value in attrs if name == "href" and value]
+
+
 def with_urllib(package: str, version: str, machine: str, out: pathlib.Path) -> bool:
-    index = os.environ.get("LEAKSCOPE_PYPI_JSON", "https://pypi.org/pypi")
-    with urllib.request.urlopen(f"{index}/{package}/{version}/json", timeout=60) as answer:
-        files = json.load(answer)["urls"]
-    fitting = [f for f in files if f["filename"].endswith(".whl") and "linux" in f["filename"] and machine in f["filename"]]
-    if not fitting:
-        print(f"fetch_wheel.py: no Linux wheel of {package} {version} for {machine}", file=sys.stderr)
-        return False
-    with urllib.request.urlopen(fitting[0]["url"], timeout=600) as answer:
-        data = answer.read()
-    if hashlib.sha256(data).hexdigest() != fitting[0]["digests"]["sha256"]:
-        print(f"fetch_wheel.py: {fitting[0]['filename']} does not have the stated sha256", file=sys.stderr)
-        return False
-    out.write_bytes(data)
-    return True
+    page = os.environ.get("PIP_INDEX_URL", "https://pypi.org/simple").rstrip("/") + f"/{package}/"
+    with urllib.request.urlopen(page, timeout=60) as answer:
+        links = Links()
+        links.feed(answer.read().decode())
+    prefix = f"{package.replace('-', '_')}-{version}-"
+    for link in links.found:
+        address, _, digest = urllib.parse.urljoin(page, link).partition("#sha256=")
+        name = address.rsplit("/", 1)[-1]
+        if name.startswith(prefix) and name.endswith(".whl") and "linux" in name and machine in name:
+            with urllib.request.urlopen(address, timeout=600) as answer:
+                data = answer.read()
+            if digest and hashlib.sha256(data).hexdigest() != digest:
+                print(f"fetch_wheel.py: {name} does not have the stated sha256", file=sys.stderr)
+                return False
+            out.write_bytes(data)
+            return True
+    print(f"fetch_wheel.py: no Linux wheel of {package} {version} for {machine}", file=sys.stderr)
+    return False
 
 
 def main() -> int:
