@@ -78,7 +78,9 @@ impl Goroutines {
 
     /// Frames of a goroutine, innermost first.
     pub fn frames(&self, goroutine: &Goroutine) -> &[Frame] {
-        self.frames.get(goroutine.frames.start as usize..goroutine.frames.end as usize).unwrap_or_default()
+        self.frames
+            .get(goroutine.frames.start as usize..goroutine.frames.end as usize)
+            .unwrap_or_default()
     }
 
     /// The frame of this index.
@@ -102,7 +104,10 @@ pub(crate) fn read(source: &RootSource<'_>, found: &mut Found<'_>) -> Goroutines
         machines: &machines,
         unwinder: Unwinder::new(source.program.functions(), &layouts.unwind),
         scanner: StackScanner::new(image, layouts, source.program),
-        out: Goroutines { wait_reasons: wait_reasons(image, layouts), ..Goroutines::default() },
+        out: Goroutines {
+            wait_reasons: wait_reasons(image, layouts),
+            ..Goroutines::default()
+        },
     };
     let allgs = layouts.globals.allgs;
     let all = image.ptr(allgs).and_then(|at| {
@@ -116,7 +121,9 @@ pub(crate) fn read(source: &RootSource<'_>, found: &mut Found<'_>) -> Goroutines
                 reader.goroutine(g, found);
             }
         }
-        Err(_) => found.gaps.add("list of goroutines that cannot be read", allgs),
+        Err(_) => found
+            .gaps
+            .add("list of goroutines that cannot be read", allgs),
     }
     for machine in machines.iter() {
         reader.system_stack(machine, found);
@@ -128,11 +135,18 @@ fn wait_reasons(image: &Image, layouts: &Layouts) -> Vec<String> {
     let (at, bytes) = layouts.globals.wait_reason_strings;
     let text = |i: u64| {
         let entry = Addr(at.0.wrapping_add(i * 16));
-        let (text, len) = (image.ptr(entry).ok()?, image.u64(Addr(entry.0.wrapping_add(8))).ok()?);
-        let bytes = image.bytes(text, Some(len).filter(|l| *l <= MAX_REASON_LEN)?).ok()?;
+        let (text, len) = (
+            image.ptr(entry).ok()?,
+            image.u64(Addr(entry.0.wrapping_add(8))).ok()?,
+        );
+        let bytes = image
+            .bytes(text, Some(len).filter(|l| *l <= MAX_REASON_LEN)?)
+            .ok()?;
         Some(String::from_utf8_lossy(bytes).into_owned())
     };
-    (0..(bytes / 16).min(MAX_REASONS)).map(|i| text(i).unwrap_or_default()).collect()
+    (0..(bytes / 16).min(MAX_REASONS))
+        .map(|i| text(i).unwrap_or_default())
+        .collect()
 }
 
 struct Reader<'a> {
@@ -166,8 +180,15 @@ impl Reader<'_> {
             return found.gaps.add("goroutine in an unknown state", at);
         };
         let stack = inner(record, g.stack.offset);
-        let stack = AddrRange { start: Addr(layouts.stack.lo.get(stack)), end: Addr(layouts.stack.hi.get(stack)) };
-        let machine = if status == statuses.running { self.machines.running(at) } else { None };
+        let stack = AddrRange {
+            start: Addr(layouts.stack.lo.get(stack)),
+            end: Addr(layouts.stack.hi.get(stack)),
+        };
+        let machine = if status == statuses.running {
+            self.machines.running(at)
+        } else {
+            None
+        };
         let standing = self.standing(record, status, stack, machine);
         let blocked = status == statuses.waiting || Some(status) == statuses.leaked;
         let index = self.out.list.len() as u32;
@@ -202,13 +223,21 @@ impl Reader<'_> {
         machine: Option<&Machine>,
     ) -> Option<Standing> {
         let g = &self.layouts.g;
-        let at = |pc, sp, kind| Some(Standing { start: Start { pc, sp, kind }, registers: None });
+        let at = |pc, sp, kind| {
+            Some(Standing {
+                start: Start { pc, sp, kind },
+                registers: None,
+            })
+        };
         let syscall_sp = g.syscallsp.get(record);
         if syscall_sp != 0 {
             return at(g.syscallpc.get(record), syscall_sp, StartKind::Syscall);
         }
         let sched = inner(record, g.sched.offset);
-        let (pc, sp) = (self.layouts.gobuf.pc.get(sched), self.layouts.gobuf.sp.get(sched));
+        let (pc, sp) = (
+            self.layouts.gobuf.pc.get(sched),
+            self.layouts.gobuf.sp.get(sched),
+        );
         if status != self.layouts.statuses.running {
             return at(pc, sp, StartKind::Parked);
         }
@@ -219,7 +248,10 @@ impl Reader<'_> {
         }
         if !stack.contains(registers.sp) {
             // On the system stack: the switch saved the goroutine's own state, the vDSO's caller another one.
-            let (pc, sp) = machine.vdso.filter(|(_, sp)| stack.contains(Addr(*sp))).unwrap_or((pc, sp));
+            let (pc, sp) = machine
+                .vdso
+                .filter(|(_, sp)| stack.contains(Addr(*sp)))
+                .unwrap_or((pc, sp));
             return at(pc, sp, StartKind::Parked);
         }
         let func = self.unwinder.function(registers.pc.0);
@@ -227,8 +259,15 @@ impl Reader<'_> {
             // Between taking over the goroutine's stack pointer and jumping to where it goes on (asm_amd64.s, `gogo`).
             return at(pc, registers.sp.0, StartKind::Parked);
         }
-        let start = Start { pc: registers.pc.0, sp: registers.sp.0, kind: StartKind::Interrupted };
-        Some(Standing { start, registers: Some(registers.general) })
+        let start = Start {
+            pc: registers.pc.0,
+            sp: registers.sp.0,
+            kind: StartKind::Interrupted,
+        };
+        Some(Standing {
+            start,
+            registers: Some(registers.general),
+        })
     }
 
     fn scan(
@@ -240,7 +279,12 @@ impl Reader<'_> {
         standing: Option<Standing>,
         found: &mut Found<'_>,
     ) -> UnwindEnd {
-        let mut scan = Scan { goroutine, stack, first_frame: self.out.frames.len() as u32, found };
+        let mut scan = Scan {
+            goroutine,
+            stack,
+            first_frame: self.out.frames.len() as u32,
+            found,
+        };
         let Some(standing) = standing else {
             self.scanner.all_conservatively(stack.start.0, &mut scan);
             return UnwindEnd::NoStart;
@@ -255,25 +299,39 @@ impl Reader<'_> {
             self.scanner.register(*value, i as u8, &mut scan);
         }
         self.scanner.goroutine_fields(g, record, &mut scan);
-        self.scanner.frames(&mut self.unwinder, standing.start, &mut scan, keep)
+        self.scanner
+            .frames(&mut self.unwinder, standing.start, &mut scan, keep)
     }
 
     /// The system stack of a thread, and its registers: the collector does not look there, and nothing should be held
     /// by them alone, but a stop at any instruction may find it so.
     fn system_stack(&mut self, machine: &Machine, found: &mut Found<'_>) {
-        let Some(thread) = &machine.thread else { return };
+        let Some(thread) = &machine.thread else {
+            return;
+        };
         let mut sp = thread.registers.sp;
         if machine.gsignal.contains(sp) {
-            let interrupted = interrupted_registers(self.image, &mut self.unwinder, machine, &thread.registers);
+            let interrupted =
+                interrupted_registers(self.image, &mut self.unwinder, machine, &thread.registers);
             sp = interrupted.map_or(sp, |r| r.sp);
         }
-        let from = if machine.g0.contains(sp) { sp } else { Addr(machine.g0_sp) };
+        let from = if machine.g0.contains(sp) {
+            sp
+        } else {
+            Addr(machine.g0_sp)
+        };
         if !machine.g0.contains(from) {
             return;
         }
         let tid = thread.tid;
         self.scanner.words(from.0, machine.g0.end.0, |slot, value| {
-            found.add(value, RootKind::SystemStack { tid, slot: Addr(slot) });
+            found.add(
+                value,
+                RootKind::SystemStack {
+                    tid,
+                    slot: Addr(slot),
+                },
+            );
         });
         if machine.g0.contains(sp) {
             for value in thread.registers.general {

@@ -185,7 +185,7 @@ impl Objects {
         }
         span.first_obj = self.len;
         span.objects = count;
-        span.in_flight = reader.in_flight(&span, state, allocated);
+        span.in_flight = reader.in_flight(&span, state);
         self.totals.in_flight += u64::from(span.in_flight.is_some());
         self.totals.allocated.objects += u64::from(count);
         self.totals.allocated.bytes += u64::from(count) * span.elem_size;
@@ -463,19 +463,18 @@ impl BitReader<'_> {
     }
 
     /// The slot that an allocation under way has taken but not initialised: `freeIndexForScan` is moved up to
-    /// `freeindex` once it has (malloc.go, `mallocgc`). While marking, later versions leave it behind on purpose.
-    fn in_flight(&self, span: &Span, state: &SlotState, allocated: &[u64]) -> Option<u32> {
-        if self.marking
-            || span.sweep != Sweep::Swept
-            || state.free_index_for_scan >= state.free_index
-        {
+    /// `freeindex` once it has (malloc.go, `mallocgc`; while marking, later versions leave it behind on purpose). Slots
+    /// in between that the last sweep left allocated were merely passed over.
+    fn in_flight(&mut self, span: &Span, state: &SlotState) -> Option<u32> {
+        let (from, to) = (state.free_index_for_scan, state.free_index);
+        if self.marking || span.sweep != Sweep::Swept || from >= to {
             return None;
         }
-        let slot = state.free_index - 1;
-        allocated
-            .get(slot as usize / 64)
-            .filter(|w| *w >> (slot % 64) & 1 != 0)?;
-        Some(slot)
+        let bytes = self.image.bytes(state.alloc_bits, u64::from(span.nelems.div_ceil(8))).ok()?;
+        let is_new = |slot: &u32| bytes.get(*slot as usize / 8).is_some_and(|b| b >> (slot % 8) & 1 == 0);
+        let mut taken = (from..to).filter(is_new);
+        let first = taken.next()?;
+        taken.next().is_none().then_some(first)
     }
 }
 

@@ -93,7 +93,10 @@ pub enum RootKind {
 impl RootKind {
     /// Whether the collector would not, or not for sure, start from it.
     pub fn is_weak(self) -> bool {
-        matches!(self, Self::Conservative { .. } | Self::Register { .. } | Self::SystemStack { .. })
+        matches!(
+            self,
+            Self::Conservative { .. } | Self::Register { .. } | Self::SystemStack { .. }
+        )
     }
 }
 
@@ -138,22 +141,36 @@ pub struct RootSource<'a> {
 impl Roots {
     /// Collects every root. What cannot be read is counted in `gaps`.
     pub fn read(source: RootSource<'_>, gaps: &mut Gaps) -> Self {
-        let mut found = Found { objects: source.objects, roots: Vec::new(), gaps };
+        let mut found = Found {
+            objects: source.objects,
+            roots: Vec::new(),
+            gaps,
+        };
         globals(&source, &mut found);
         let specials = Specials::read(source.image, source.layouts, source.objects, found.gaps);
         special_roots(&source, &specials, &mut found);
         if let Err(fault) = finalizer_queue(&source, &mut found) {
-            found.gaps.add("queue of finalizers that cannot be read", at_of(fault));
+            found
+                .gaps
+                .add("queue of finalizers that cannot be read", at_of(fault));
         }
         if let Err(fault) = cleanup_queue(&source, &mut found) {
-            found.gaps.add("queue of cleanups that cannot be read", at_of(fault));
+            found
+                .gaps
+                .add("queue of cleanups that cannot be read", at_of(fault));
         }
         if let Err(fault) = tiny_blocks(&source, &mut found) {
-            found.gaps.add("processor that cannot be read", at_of(fault));
+            found
+                .gaps
+                .add("processor that cannot be read", at_of(fault));
         }
         let goroutines = goroutines::read(&source, &mut found);
         let Found { roots, .. } = found;
-        Self { roots, specials, goroutines }
+        Self {
+            roots,
+            specials,
+            goroutines,
+        }
     }
 }
 
@@ -172,9 +189,14 @@ impl Found<'_> {
             return;
         }
         match self.objects.find(value) {
-            Some(hit) => self.roots.push(Root { value, obj: hit.obj, kind }),
+            Some(hit) => self.roots.push(Root {
+                value,
+                obj: hit.obj,
+                kind,
+            }),
             None if !kind.is_weak() && self.objects.in_span(value) => {
-                self.gaps.add("root that points to a free slot", Addr(value));
+                self.gaps
+                    .add("root that points to a free slot", Addr(value));
             }
             None => {}
         }
@@ -183,7 +205,9 @@ impl Found<'_> {
 
 fn at_of(fault: Fault) -> Addr {
     match fault {
-        Fault::Unmapped(at) | Fault::NotInImage(at) | Fault::Denied(at) | Fault::Os { at, .. } => at,
+        Fault::Unmapped(at) | Fault::NotInImage(at) | Fault::Denied(at) | Fault::Os { at, .. } => {
+            at
+        }
         _ => Addr(0),
     }
 }
@@ -191,15 +215,26 @@ fn at_of(fault: Fault) -> Addr {
 /// The words of data and bss that their masks call pointers (mgcmark.go, `markrootBlock`).
 fn globals(source: &RootSource<'_>, found: &mut Found<'_>) {
     for module in source.program.modules() {
-        for (range, mask) in [(module.data, module.data_mask), (module.bss, module.bss_mask)] {
+        for (range, mask) in [
+            (module.data, module.data_mask),
+            (module.bss, module.bss_mask),
+        ] {
             if global_range(source.image, range.start, range.len() / 8, mask, found).is_none() {
-                found.gaps.add("package variables that cannot be read", range.start);
+                found
+                    .gaps
+                    .add("package variables that cannot be read", range.start);
             }
         }
     }
 }
 
-fn global_range(image: &Image, at: Addr, words: u64, mask: BitVector, found: &mut Found<'_>) -> Option<()> {
+fn global_range(
+    image: &Image,
+    at: Addr,
+    words: u64,
+    mask: BitVector,
+    found: &mut Found<'_>,
+) -> Option<()> {
     if words == 0 {
         return Some(());
     }
@@ -211,8 +246,16 @@ fn global_range(image: &Image, at: Addr, words: u64, mask: BitVector, found: &mu
         while byte != 0 {
             let word = i * 8 + byte.trailing_zeros() as usize;
             byte &= byte - 1;
-            if let Some(value) = bytes.get(word * 8..word * 8 + 8).and_then(|b| b.try_into().ok()) {
-                found.add(u64::from_le_bytes(value), RootKind::Global { at: Addr(at.0 + word as u64 * 8) });
+            if let Some(value) = bytes
+                .get(word * 8..word * 8 + 8)
+                .and_then(|b| b.try_into().ok())
+            {
+                found.add(
+                    u64::from_le_bytes(value),
+                    RootKind::Global {
+                        at: Addr(at.0 + word as u64 * 8),
+                    },
+                );
             }
         }
     }
@@ -228,14 +271,20 @@ fn special_roots(source: &RootSource<'_>, specials: &Specials, found: &mut Found
             SpecialKind::Finalizer => {
                 found.add(special.payload.0, RootKind::Finalizer { on });
                 // Not the object itself: it would never be collected.
-                reader.for_each_of(on, |_, value| found.add(value, RootKind::FinalizerReach { on }));
+                reader.for_each_of(on, |_, value| {
+                    found.add(value, RootKind::FinalizerReach { on })
+                });
             }
             SpecialKind::WeakHandle => found.add(special.payload.0, RootKind::WeakHandle { on }),
             SpecialKind::Cleanup => {
-                let Some(layout) = &source.layouts.special_cleanup else { continue };
+                let Some(layout) = &source.layouts.special_cleanup else {
+                    continue;
+                };
                 let at = layout.func.at(special.at);
                 for word in 0..u64::from(layout.func.size / 8) {
-                    let Ok(value) = source.image.u64(Addr(at.0 + word * 8)) else { continue };
+                    let Ok(value) = source.image.u64(Addr(at.0 + word * 8)) else {
+                        continue;
+                    };
                     found.add(value, RootKind::Cleanup { on });
                 }
             }
@@ -243,7 +292,9 @@ fn special_roots(source: &RootSource<'_>, specials: &Specials, found: &mut Found
         }
     }
     for gap in reader.into_gaps().iter() {
-        found.gaps.add_many(gap.reason, gap.count, gap.examples.first().copied());
+        found
+            .gaps
+            .add_many(gap.reason, gap.count, gap.examples.first().copied());
     }
 }
 
@@ -257,7 +308,9 @@ fn finalizer_queue(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(),
             break;
         }
         let record = image.bytes(at, block.size.into())?;
-        let entries = record.get(block.finalizers.offset as usize..).unwrap_or_default();
+        let entries = record
+            .get(block.finalizers.offset as usize..)
+            .unwrap_or_default();
         let count = block.count.get(record) as usize;
         for finalizer in entries.chunks_exact(entry.size.max(1) as usize).take(count) {
             for field in [entry.func, entry.arg, entry.fint, entry.ot] {
@@ -285,10 +338,15 @@ fn cleanup_queue(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(), F
             break;
         }
         let record = image.bytes(at, block.size.into())?;
-        let entries = record.get(block.cleanups.offset as usize..).unwrap_or_default();
+        let entries = record
+            .get(block.cleanups.offset as usize..)
+            .unwrap_or_default();
         let words = (header.count.get(record) as usize).saturating_mul(entry_words);
         for word in entries.chunks_exact(8).take(words) {
-            found.add(word.try_into().map_or(0, u64::from_le_bytes), RootKind::CleanupQueue);
+            found.add(
+                word.try_into().map_or(0, u64::from_le_bytes),
+                RootKind::CleanupQueue,
+            );
         }
         at = Addr(header.all_link.get(record));
     }
@@ -303,12 +361,18 @@ fn tiny_blocks(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(), Fau
         return Ok(());
     }
     let allp = layouts.globals.allp;
-    let (array, len) = (image.ptr(allp)?, image.u64(Addr(allp.0 + 8))?.min(MAX_PROCESSORS));
+    let (array, len) = (
+        image.ptr(allp)?,
+        image.u64(Addr(allp.0 + 8))?.min(MAX_PROCESSORS),
+    );
     for i in 0..len {
         let p = image.ptr(Addr(array.0.wrapping_add(i * 8)))?;
         let mcache = image.ptr(layouts.p.mcache.at(p))?;
         if !mcache.is_nil() {
-            found.add(image.u64(layouts.mcache.tiny.at(mcache))?, RootKind::TinyBlock);
+            found.add(
+                image.u64(layouts.mcache.tiny.at(mcache))?,
+                RootKind::TinyBlock,
+            );
         }
     }
     Ok(())

@@ -72,7 +72,12 @@ impl Specials {
                     Some(hit) => {
                         let kind = kind_of(layouts, layouts.special.kind.get(record));
                         let payload = payload(image, layouts, at, kind);
-                        specials.list.push(Special { at, payload, obj: hit.obj, kind });
+                        specials.list.push(Special {
+                            at,
+                            payload,
+                            obj: hit.obj,
+                            kind,
+                        });
                     }
                     None => gaps.add("special of an object that is not allocated", at),
                 }
@@ -130,5 +135,8 @@ fn payload(image: &Image, layouts: &Layouts, at: Addr, kind: SpecialKind) -> Add
         SpecialKind::Other => None,
     };
     let word = field.and_then(|f| image.bytes(f.at(at), 8).ok());
-    Addr(word.and_then(|w| w.try_into().ok()).map_or(0, u64::from_le_bytes))
+    Addr(
+        word.and_then(|w| w.try_into().ok())
+            .map_or(0, u64::from_le_bytes),
+    )
 }

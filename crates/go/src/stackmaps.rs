@@ -75,11 +75,23 @@ pub(crate) struct StackMaps<'a> {
 
 impl<'a> StackMaps<'a> {
     pub(crate) fn new(image: &'a Image, layouts: &'a Layouts, program: &'a Program) -> Self {
-        Self { image, layouts, program, known: FxHashMap::default(), bits: Vec::new(), objects: Vec::new() }
+        Self {
+            image,
+            layouts,
+            program,
+            known: FxHashMap::default(),
+            bits: Vec::new(),
+            objects: Vec::new(),
+        }
     }
 
     /// Reports every pointer word and stack object of a frame at a safe point.
-    pub(crate) fn precise(&mut self, frame: &PhysicalFrame<'_>, stack: StackBytes<'_>, f: &mut impl FnMut(Found)) {
+    pub(crate) fn precise(
+        &mut self,
+        frame: &PhysicalFrame<'_>,
+        stack: StackBytes<'_>,
+        f: &mut impl FnMut(Found),
+    ) {
         if frame.continue_pc == 0 {
             return;
         }
@@ -88,14 +100,18 @@ impl<'a> StackMaps<'a> {
             let maps = self.look_up(&frame.func, frame.continue_pc);
             self.known.insert(key, maps);
         }
-        let Some(maps) = self.known.get(&key).cloned() else { return };
+        let Some(maps) = self.known.get(&key).cloned() else {
+            return;
+        };
         if let Some(gap) = maps.gap {
             f(Found::Gap(gap));
         }
         // Locals lie below varp; where the frame has not been set up yet there are none.
         if frame.varp > frame.sp {
             self.each(maps.locals, |word| {
-                f(Found::Pointer(frame.varp - u64::from(maps.locals.words) * 8 + word * 8));
+                f(Found::Pointer(
+                    frame.varp - u64::from(maps.locals.words) * 8 + word * 8,
+                ));
             });
         }
         let mut args = maps.args;
@@ -112,16 +128,29 @@ impl<'a> StackMaps<'a> {
         }
         self.each(args, |word| f(Found::Pointer(frame.fp + word * 8)));
         for record in self.objects.get(maps.objects).unwrap_or_default() {
-            let base = if record.off >= 0 { frame.fp } else { frame.varp };
+            let base = if record.off >= 0 {
+                frame.fp
+            } else {
+                frame.varp
+            };
             let at = base.wrapping_add_signed(record.off.into());
             if at >= frame.sp {
-                f(Found::Object(StackObject { at, size: record.size, mask: record.mask }));
+                f(Found::Object(StackObject {
+                    at,
+                    size: record.size,
+                    mask: record.mask,
+                }));
             }
         }
     }
 
     /// Reports every word of a frame that was stopped anywhere, and its arguments, up to the end of the stack.
-    pub(crate) fn conservative(&self, frame: &PhysicalFrame<'_>, stack_end: u64, f: &mut impl FnMut(Found)) {
+    pub(crate) fn conservative(
+        &self,
+        frame: &PhysicalFrame<'_>,
+        stack_end: u64,
+        f: &mut impl FnMut(Found),
+    ) {
         let args = u64::try_from(frame.func.args_size()).unwrap_or(0);
         let args_end = frame.fp.saturating_add(args).min(stack_end);
         for at in (frame.sp..frame.varp).chain(frame.fp..args_end).step_by(8) {
@@ -138,7 +167,9 @@ impl<'a> StackMaps<'a> {
         let facts = &self.layouts.unwind;
         let mut index = -1;
         if continue_pc != func.entry().0 {
-            index = func.pcdata(facts.stack_map_index, Addr(continue_pc - 1)).unwrap_or(-1);
+            index = func
+                .pcdata(facts.stack_map_index, Addr(continue_pc - 1))
+                .unwrap_or(-1);
         }
         // No map at the start of a function: the one of its entry is the first.
         let index = u32::try_from(index).unwrap_or(0);
@@ -165,9 +196,14 @@ impl<'a> StackMaps<'a> {
     /// The map number `index` of one of a function's tables. No table is no pointers: functions without a frame of
     /// their own have none.
     fn map(&mut self, func: &Func<'_>, table: u32, index: u32) -> Result<Bits, &'static str> {
-        let Some(at) = func.funcdata(table) else { return Ok(Bits::default()) };
+        let Some(at) = func.funcdata(table) else {
+            return Ok(Bits::default());
+        };
         let f = &self.layouts.stack_map;
-        let header = self.image.bytes(at, f.bytedata.offset.into()).map_err(|_| "pointer map that cannot be read")?;
+        let header = self
+            .image
+            .bytes(at, f.bytedata.offset.into())
+            .map_err(|_| "pointer map that cannot be read")?;
         let (n, nbit) = (f.n.get(header) as u32, f.nbit.get(header) as u32);
         if nbit == 0 || n == 0 {
             return Ok(Bits::default());
@@ -181,8 +217,10 @@ impl<'a> StackMaps<'a> {
     }
 
     fn read_bits(&mut self, at: Addr, nbit: u32) -> Result<Bits, &'static str> {
-        let bytes =
-            self.image.bytes(at, nbit.div_ceil(8).into()).map_err(|_| "pointer map that cannot be read")?;
+        let bytes = self
+            .image
+            .bytes(at, nbit.div_ceil(8).into())
+            .map_err(|_| "pointer map that cannot be read")?;
         let first = self.bits.len();
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
@@ -201,14 +239,19 @@ impl<'a> StackMaps<'a> {
     fn object_records(&mut self, func: &Func<'_>) -> Result<Range<usize>, &'static str> {
         const UNREADABLE: &str = "stack object that cannot be read";
         let none = self.objects.len()..self.objects.len();
-        let Some(at) = func.funcdata(self.layouts.unwind.stack_objects) else { return Ok(none) };
+        let Some(at) = func.funcdata(self.layouts.unwind.stack_objects) else {
+            return Ok(none);
+        };
         let n = self.image.u64(at).map_err(|_| UNREADABLE)?;
         if n > MAX_OBJECTS {
             return Err("function with an impossible number of stack objects");
         }
         let rodata = self.rodata(func);
         let size = u64::from(self.layouts.stack_object.size);
-        let records = self.image.bytes(Addr(at.0 + 8), n * size).map_err(|_| UNREADABLE)?;
+        let records = self
+            .image
+            .bytes(Addr(at.0 + 8), n * size)
+            .map_err(|_| UNREADABLE)?;
         for record in records.chunks_exact(size.max(1) as usize) {
             let object = self.object_record(record, rodata)?;
             self.objects.push(object);
@@ -222,7 +265,9 @@ impl<'a> StackMaps<'a> {
         let ptr_bytes = f.ptr_bytes.get(record) as i32;
         let mask_at = Addr(rodata.0.wrapping_add(f.gcdata_off.get(record)));
         // Up to 1.23 a negative count says that the mask is a program; only variables larger than 16 KiB have one.
-        let Ok(ptr_bytes) = u32::try_from(ptr_bytes) else { return Err("stack object with a pointer program") };
+        let Ok(ptr_bytes) = u32::try_from(ptr_bytes) else {
+            return Err("stack object with a pointer program");
+        };
         if ptr_bytes > size || size / 8 > MAX_MAP_WORDS {
             return Err("stack object of an impossible size");
         }
@@ -232,7 +277,11 @@ impl<'a> StackMaps<'a> {
 
     /// The arguments of `reflect.makeFuncStub` and `reflect.methodValueCall`, from the `reflectMethodValue` that
     /// these save at the bottom of their frame (stkframe.go, `argMapInternal`). `None` before they have.
-    fn reflect_args(&mut self, frame: &PhysicalFrame<'_>, stack: StackBytes<'_>) -> Result<Option<Bits>, &'static str> {
+    fn reflect_args(
+        &mut self,
+        frame: &PhysicalFrame<'_>,
+        stack: StackBytes<'_>,
+    ) -> Result<Option<Bits>, &'static str> {
         const UNREADABLE: &str = "reflect call whose arguments cannot be read";
         if frame.sp >= frame.fp - 8 {
             return Ok(None);
@@ -240,10 +289,16 @@ impl<'a> StackMaps<'a> {
         let (value, bitvector) = (&self.layouts.reflect_method_value, &self.layouts.bit_vector);
         let at = Addr(stack.word(frame.sp).ok_or(UNREADABLE)?);
         let results_valid = stack.word(frame.sp + 4 * 8).ok_or(UNREADABLE)? & 0xff != 0;
-        let record = self.image.bytes(at, value.size.into()).map_err(|_| UNREADABLE)?;
+        let record = self
+            .image
+            .bytes(at, value.size.into())
+            .map_err(|_| UNREADABLE)?;
         let arg_words = (value.arg_len.get(record) / 8) as u32;
         let map = Addr(value.stack.get(record));
-        let vector = self.image.bytes(map, bitvector.size.into()).map_err(|_| UNREADABLE)?;
+        let vector = self
+            .image
+            .bytes(map, bitvector.size.into())
+            .map_err(|_| UNREADABLE)?;
         let mut n = bitvector.n.get(vector) as u32;
         if !results_valid {
             n = n.min(arg_words);
@@ -266,7 +321,11 @@ impl<'a> StackMaps<'a> {
             Ok(record) => {
                 let at = frame.varp.wrapping_add_signed(record.off.into());
                 if at >= frame.sp {
-                    f(Found::Object(StackObject { at, size: record.size, mask: record.mask }));
+                    f(Found::Object(StackObject {
+                        at,
+                        size: record.size,
+                        mask: record.mask,
+                    }));
                 }
             }
             Err(gap) => f(Found::Gap(gap)),
@@ -275,13 +334,21 @@ impl<'a> StackMaps<'a> {
 
     /// What offsets of masks count from in the function's module.
     fn rodata(&self, func: &Func<'_>) -> Addr {
-        let module = self.program.modules().iter().find(|m| m.pcs.contains(func.entry()));
+        let module = self
+            .program
+            .modules()
+            .iter()
+            .find(|m| m.pcs.contains(func.entry()));
         module.map_or(Addr(0), |m| m.rodata)
     }
 
     fn each(&self, bits: Bits, mut f: impl FnMut(u64)) {
         let words = self.bits.get(bits.first..).unwrap_or_default();
-        for (i, word) in words.iter().take(bits.words.div_ceil(64) as usize).enumerate() {
+        for (i, word) in words
+            .iter()
+            .take(bits.words.div_ceil(64) as usize)
+            .enumerate()
+        {
             let mut word = *word;
             while word != 0 {
                 f(i as u64 * 64 + u64::from(word.trailing_zeros()));
@@ -293,5 +360,8 @@ impl<'a> StackMaps<'a> {
 
 /// Whether only the function's frame says what its arguments are.
 fn is_reflect_stub(func: &Func<'_>) -> bool {
-    matches!(func.name(), "reflect.makeFuncStub" | "reflect.methodValueCall")
+    matches!(
+        func.name(),
+        "reflect.makeFuncStub" | "reflect.methodValueCall"
+    )
 }

@@ -62,7 +62,10 @@ impl<'a> StackScanner<'a> {
 
     /// Takes the value of a register of a running goroutine.
     pub(crate) fn register(&mut self, value: u64, register: u8, scan: &mut Scan<'_, '_>) {
-        let kind = RootKind::Register { goroutine: scan.goroutine, register };
+        let kind = RootKind::Register {
+            goroutine: scan.goroutine,
+            register,
+        };
         self.queues.take(value, true, kind, scan);
     }
 
@@ -70,7 +73,9 @@ impl<'a> StackScanner<'a> {
     /// panic, and the vector registers saved when it was preempted.
     pub(crate) fn goroutine_fields(&mut self, g: Addr, record: &[u8], scan: &mut Scan<'_, '_>) {
         let layouts = self.layouts;
-        let kind = RootKind::Goroutine { goroutine: scan.goroutine };
+        let kind = RootKind::Goroutine {
+            goroutine: scan.goroutine,
+        };
         let field = |offset: u32| record.get(offset as usize..).unwrap_or_default();
         let ctxt = layouts.gobuf.ctxt.get(field(layouts.g.sched.offset));
         self.queues.take(ctxt, false, kind, scan);
@@ -88,23 +93,38 @@ impl<'a> StackScanner<'a> {
                 break;
             };
             let link = layouts.defer.link.get(defer);
-            self.queues.take(layouts.defer.func.get(defer), false, kind, scan);
+            self.queues
+                .take(layouts.defer.func.get(defer), false, kind, scan);
             self.queues.take(link, false, kind, scan);
             if layouts.defer.heap.get(defer) != 0 {
                 self.queues.take(at.0, false, kind, scan);
             }
             at = Addr(link);
         }
-        let (Some(x_regs), Some(state)) = (layouts.g.x_regs, &layouts.x_reg_state) else { return };
+        let (Some(x_regs), Some(state)) = (layouts.g.x_regs, &layouts.x_reg_state) else {
+            return;
+        };
         if layouts.g.async_safe_point.get(record) != 0 {
             let at = state.regs.at(Addr(x_regs.get(record)));
             let Ok(bytes) = self.image.bytes(at, state.regs.size.into()) else {
-                return scan.found.gaps.add("vector registers of a preempted goroutine that cannot be read", g);
+                return scan.found.gaps.add(
+                    "vector registers of a preempted goroutine that cannot be read",
+                    g,
+                );
             };
             for (i, word) in bytes.chunks_exact(8).enumerate() {
                 let slot = Addr(at.0 + i as u64 * 8);
-                let kind = RootKind::Conservative { goroutine: scan.goroutine, frame: scan.first_frame, slot };
-                self.queues.take(word.try_into().map_or(0, u64::from_le_bytes), true, kind, scan);
+                let kind = RootKind::Conservative {
+                    goroutine: scan.goroutine,
+                    frame: scan.first_frame,
+                    slot,
+                };
+                self.queues.take(
+                    word.try_into().map_or(0, u64::from_le_bytes),
+                    true,
+                    kind,
+                    scan,
+                );
             }
         }
     }
@@ -120,12 +140,20 @@ impl<'a> StackScanner<'a> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let len = scan.stack.end.0.saturating_sub(start.sp);
         let inside = scan.stack.contains(Addr(start.sp));
-        let Some(bytes) = stack_bytes(self.image, start.sp, len, &mut scratch).filter(|_| inside) else {
+        let Some(bytes) = stack_bytes(self.image, start.sp, len, &mut scratch).filter(|_| inside)
+        else {
             self.scratch = scratch;
             self.clear();
-            return if inside { UnwindEnd::Unreadable } else { UnwindEnd::NoStart };
+            return if inside {
+                UnwindEnd::Unreadable
+            } else {
+                UnwindEnd::NoStart
+            };
         };
-        let stack = StackBytes { from: start.sp, bytes };
+        let stack = StackBytes {
+            from: start.sp,
+            bytes,
+        };
         let mut conservative = false;
         let mut frame_index = scan.first_frame;
         let facts = &self.layouts.unwind;
@@ -140,10 +168,18 @@ impl<'a> StackScanner<'a> {
             keep(public);
         });
         if end != UnwindEnd::Complete {
-            for at in (reached.next_multiple_of(8)..stack.end()).step_by(8).take((MAX_BLIND / 8) as usize) {
+            for at in (reached.next_multiple_of(8)..stack.end())
+                .step_by(8)
+                .take((MAX_BLIND / 8) as usize)
+            {
                 let slot = Addr(at);
-                let kind = RootKind::Conservative { goroutine: scan.goroutine, frame: frame_index, slot };
-                self.queues.take(stack.word(at).unwrap_or(0), true, kind, scan);
+                let kind = RootKind::Conservative {
+                    goroutine: scan.goroutine,
+                    frame: frame_index,
+                    slot,
+                };
+                self.queues
+                    .take(stack.word(at).unwrap_or(0), true, kind, scan);
             }
         }
         self.follow(stack, scan);
@@ -155,7 +191,14 @@ impl<'a> StackScanner<'a> {
     pub(crate) fn all_conservatively(&mut self, from: u64, scan: &mut Scan<'_, '_>) {
         let (goroutine, frame) = (scan.goroutine, scan.first_frame);
         self.words(from, scan.stack.end.0, |slot, value| {
-            scan.found.add(value, RootKind::Conservative { goroutine, frame, slot: Addr(slot) });
+            scan.found.add(
+                value,
+                RootKind::Conservative {
+                    goroutine,
+                    frame,
+                    slot: Addr(slot),
+                },
+            );
         });
         self.clear();
     }
@@ -168,7 +211,10 @@ impl<'a> StackScanner<'a> {
             let end = (at / PIECE + 1).saturating_mul(PIECE).min(to);
             if let Ok(bytes) = self.image.bytes(Addr(at), end - at) {
                 for (i, word) in bytes.chunks_exact(8).enumerate() {
-                    f(at + i as u64 * 8, word.try_into().map_or(0, u64::from_le_bytes));
+                    f(
+                        at + i as u64 * 8,
+                        word.try_into().map_or(0, u64::from_le_bytes),
+                    );
                 }
             }
             at = end;
@@ -186,17 +232,32 @@ impl<'a> StackScanner<'a> {
         let (queues, objects) = (&mut self.queues, &mut self.objects);
         let mut report = |found| match found {
             Found::Pointer(at) => {
-                let kind = RootKind::Stack { goroutine: scan.goroutine, frame: index, slot: Addr(at) };
+                let kind = RootKind::Stack {
+                    goroutine: scan.goroutine,
+                    frame: index,
+                    slot: Addr(at),
+                };
                 match stack.word(at) {
                     Some(value) => queues.take(value, false, kind, scan),
-                    None => scan.found.gaps.add("pointer map that leaves the stack", Addr(frame.pc)),
+                    None => scan
+                        .found
+                        .gaps
+                        .add("pointer map that leaves the stack", Addr(frame.pc)),
                 }
             }
             Found::Maybe(at) => {
-                let kind = RootKind::Conservative { goroutine: scan.goroutine, frame: index, slot: Addr(at) };
+                let kind = RootKind::Conservative {
+                    goroutine: scan.goroutine,
+                    frame: index,
+                    slot: Addr(at),
+                };
                 queues.take(stack.word(at).unwrap_or(0), true, kind, scan);
             }
-            Found::Object(object) => objects.push(Waiting { object, frame: index, scanned: false }),
+            Found::Object(object) => objects.push(Waiting {
+                object,
+                frame: index,
+                scanned: false,
+            }),
             Found::Gap(reason) => scan.found.gaps.add(reason, Addr(frame.pc)),
         };
         if blind {
@@ -219,7 +280,9 @@ impl<'a> StackScanner<'a> {
                 self.queues.maybe.pop();
             }
             let after = self.objects.partition_point(|w| w.object.at <= pointer);
-            let Some(waiting) = after.checked_sub(1).and_then(|i| self.objects.get_mut(i)) else { continue };
+            let Some(waiting) = after.checked_sub(1).and_then(|i| self.objects.get_mut(i)) else {
+                continue;
+            };
             if waiting.scanned || pointer - waiting.object.at >= u64::from(waiting.object.size) {
                 continue;
             }
@@ -229,9 +292,17 @@ impl<'a> StackScanner<'a> {
             self.maps.object_words(&object, |at| {
                 let (goroutine, slot) = (scan.goroutine, Addr(at));
                 let kind = if maybe {
-                    RootKind::Conservative { goroutine, frame, slot }
+                    RootKind::Conservative {
+                        goroutine,
+                        frame,
+                        slot,
+                    }
                 } else {
-                    RootKind::Stack { goroutine, frame, slot }
+                    RootKind::Stack {
+                        goroutine,
+                        frame,
+                        slot,
+                    }
                 };
                 queues.take(stack.word(at).unwrap_or(0), maybe, kind, scan);
             });
@@ -254,7 +325,11 @@ impl Queues {
             return;
         }
         if scan.stack.contains(Addr(value)) {
-            if maybe { self.maybe.push(value) } else { self.precise.push(value) }
+            if maybe {
+                self.maybe.push(value)
+            } else {
+                self.precise.push(value)
+            }
         } else {
             scan.found.add(value, kind);
         }
@@ -262,7 +337,12 @@ impl Queues {
 }
 
 /// The bytes of a stack, in place where the image holds them in one piece, else copied to `scratch`.
-fn stack_bytes<'a>(image: &'a Image, at: u64, len: u64, scratch: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+fn stack_bytes<'a>(
+    image: &'a Image,
+    at: u64,
+    len: u64,
+    scratch: &'a mut Vec<u8>,
+) -> Option<&'a [u8]> {
     if let Ok(bytes) = image.bytes(Addr(at), len) {
         return Some(bytes);
     }

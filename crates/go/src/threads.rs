@@ -40,7 +40,12 @@ pub(crate) struct Machines {
 
 impl Machines {
     /// Follows `runtime.allm` and finds each one's thread among `threads`.
-    pub(crate) fn read(image: &Image, layouts: &Layouts, threads: &[Thread], gaps: &mut Gaps) -> Self {
+    pub(crate) fn read(
+        image: &Image,
+        layouts: &Layouts,
+        threads: &[Thread],
+        gaps: &mut Gaps,
+    ) -> Self {
         let mut list = Vec::new();
         let mut at = image.ptr(layouts.globals.allm).unwrap_or_default();
         while !at.is_nil() && list.len() < MAX_MACHINES {
@@ -72,14 +77,22 @@ impl Machines {
         let mut stacks: Vec<(AddrRange, usize)> = Vec::new();
         for (i, m) in self.list.iter().enumerate() {
             let curg = stack_of(image, layouts, m.curg);
-            stacks.extend([m.g0, m.gsignal, curg].into_iter().filter(|s| !s.is_empty()).map(|s| (s, i)));
+            stacks.extend(
+                [m.g0, m.gsignal, curg]
+                    .into_iter()
+                    .filter(|s| !s.is_empty())
+                    .map(|s| (s, i)),
+            );
         }
         stacks.sort_unstable_by_key(|(s, i)| (s.start, *i));
         let mut rest = Vec::new();
         for thread in threads {
             let sp = thread.registers.sp;
             let before = stacks.partition_point(|(s, _)| s.start <= sp);
-            let on = before.checked_sub(1).and_then(|i| stacks.get(i)).filter(|(s, _)| s.contains(sp));
+            let on = before
+                .checked_sub(1)
+                .and_then(|i| stacks.get(i))
+                .filter(|(s, _)| s.contains(sp));
             match on.and_then(|(_, i)| self.list.get_mut(*i)) {
                 Some(m) if m.thread.is_none() => m.thread = Some(thread.clone()),
                 _ => rest.push(thread),
@@ -88,10 +101,19 @@ impl Machines {
         for thread in rest {
             let storage = Addr(thread.registers.fs_base.0.wrapping_sub(8));
             let free = |m: &&mut Machine| m.thread.is_none();
-            let by_id = self.list.iter_mut().filter(free).find(|m| m.procid == thread.tid as u64);
+            let by_id = self
+                .list
+                .iter_mut()
+                .filter(free)
+                .find(|m| m.procid == thread.tid as u64);
             if let Some(m) = by_id {
                 m.thread = Some(thread.clone());
-            } else if let Some(m) = self.list.iter_mut().filter(free).find(|m| m.tls.contains(storage)) {
+            } else if let Some(m) = self
+                .list
+                .iter_mut()
+                .filter(free)
+                .find(|m| m.tls.contains(storage))
+            {
                 m.thread = Some(thread.clone());
             }
         }
@@ -101,7 +123,14 @@ impl Machines {
 fn machine(image: &Image, layouts: &Layouts, at: Addr, record: &[u8]) -> Machine {
     let m = &layouts.m;
     let g0 = Addr(m.g0.get(record));
-    let sched_sp = Addr(layouts.g.sched.at(g0).0.wrapping_add(layouts.gobuf.sp.offset.into()));
+    let sched_sp = Addr(
+        layouts
+            .g
+            .sched
+            .at(g0)
+            .0
+            .wrapping_add(layouts.gobuf.sp.offset.into()),
+    );
     let vdso_sp = m.vdso_sp.get(record);
     Machine {
         curg: Addr(m.curg.get(record)),
@@ -122,7 +151,10 @@ fn stack_of(image: &Image, layouts: &Layouts, g: Addr) -> AddrRange {
     }
     let stack = layouts.g.stack.at(g);
     let bound = |f: crate::layouts::Field| image.ptr(f.at(stack)).unwrap_or_default();
-    AddrRange { start: bound(layouts.stack.lo), end: bound(layouts.stack.hi) }
+    AddrRange {
+        start: bound(layouts.stack.lo),
+        end: bound(layouts.stack.hi),
+    }
 }
 
 /// Where a thread that stands in a signal handler was interrupted: the kernel has put its registers on the signal
@@ -134,10 +166,16 @@ pub(crate) fn interrupted_registers(
     registers: &Registers,
 ) -> Option<Registers> {
     let sp = registers.sp.0;
-    let bytes = image.bytes(registers.sp, machine.gsignal.end.0.checked_sub(sp)?).ok()?;
+    let bytes = image
+        .bytes(registers.sp, machine.gsignal.end.0.checked_sub(sp)?)
+        .ok()?;
     let stack = StackBytes { from: sp, bytes };
     let mut context = None;
-    let start = Start { pc: registers.pc.0, sp, kind: StartKind::Interrupted };
+    let start = Start {
+        pc: registers.pc.0,
+        sp,
+        kind: StartKind::Interrupted,
+    };
     unwinder.unwind(start, stack, |frame, _| match frame.func.name() {
         "runtime.sigtramp" => context = Some(frame.fp),
         // The handler has returned, and the stack pointer stands where the context begins.
@@ -150,5 +188,10 @@ pub(crate) fn interrupted_registers(
     for (i, register) in SIGCONTEXT_ORDER.into_iter().enumerate() {
         *general.get_mut(register)? = word(i as u64)?;
     }
-    Some(Registers { pc: Addr(word(16)?), sp: Addr(word(15)?), fs_base: registers.fs_base, general })
+    Some(Registers {
+        pc: Addr(word(16)?),
+        sp: Addr(word(15)?),
+        fs_base: registers.fs_base,
+        general,
+    })
 }

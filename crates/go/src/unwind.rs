@@ -49,7 +49,11 @@ pub struct Frame {
 impl Frame {
     /// The address whose function and source line this frame is at: for a return address, the call before it.
     pub fn lookup_pc(&self) -> Addr {
-        if self.exact { self.pc } else { Addr(self.pc.0.saturating_sub(1)) }
+        if self.exact {
+            self.pc
+        } else {
+            Addr(self.pc.0.saturating_sub(1))
+        }
     }
 }
 
@@ -135,7 +139,11 @@ pub(crate) struct Unwinder<'a> {
 
 impl<'a> Unwinder<'a> {
     pub(crate) fn new(functions: &'a Functions, facts: &'a UnwindFacts) -> Self {
-        Self { functions, facts, known: FxHashMap::default() }
+        Self {
+            functions,
+            facts,
+            known: FxHashMap::default(),
+        }
     }
 
     /// The function that holds `pc`.
@@ -159,7 +167,11 @@ impl<'a> Unwinder<'a> {
         stack: StackBytes<'_>,
         mut each: impl FnMut(&PhysicalFrame<'a>, Frame),
     ) -> (UnwindEnd, u64) {
-        let Start { mut pc, mut sp, kind } = start;
+        let Start {
+            mut pc,
+            mut sp,
+            kind,
+        } = start;
         if sp < stack.from || sp >= stack.end() {
             return (UnwindEnd::Unreadable, sp);
         }
@@ -174,9 +186,15 @@ impl<'a> Unwinder<'a> {
         let mut callee: Option<Func<'a>> = None;
         for n in 0..MAX_FRAMES {
             let innermost = n == 0;
-            let Some((func, delta)) = self.at(pc) else { return (UnwindEnd::UnknownPc, sp) };
-            let Some(delta) = delta else { return (UnwindEnd::NoFrameTable, sp) };
-            let Some(fp) = sp.checked_add_signed(i64::from(delta) + 8).filter(|fp| *fp > sp && *fp <= stack.end())
+            let Some((func, delta)) = self.at(pc) else {
+                return (UnwindEnd::UnknownPc, sp);
+            };
+            let Some(delta) = delta else {
+                return (UnwindEnd::NoFrameTable, sp);
+            };
+            let Some(fp) = sp
+                .checked_add_signed(i64::from(delta) + 8)
+                .filter(|fp| *fp > sp && *fp <= stack.end())
             else {
                 return (UnwindEnd::BadFrame, sp);
             };
@@ -189,12 +207,18 @@ impl<'a> Unwinder<'a> {
             let trapped = callee.is_some_and(|c| self.is_injected(c.func_id()));
             let continue_pc = match callee {
                 Some(c) if c.func_id() == self.facts.sigpanic && func.deferreturn() == 0 => 0,
-                Some(c) if c.func_id() == self.facts.sigpanic => func.entry().0 + u64::from(func.deferreturn()) + 1,
+                Some(c) if c.func_id() == self.facts.sigpanic => {
+                    func.entry().0 + u64::from(func.deferreturn()) + 1
+                }
                 _ => pc,
             };
             // The word below the caller's frame is the return address; below that lies the saved frame pointer, if
             // the function has a frame at all.
-            let varp = if fp - WORD > sp { fp - 2 * WORD } else { fp - WORD };
+            let varp = if fp - WORD > sp {
+                fp - 2 * WORD
+            } else {
+                fp - WORD
+            };
             let frame = PhysicalFrame {
                 func,
                 pc,
@@ -205,14 +229,23 @@ impl<'a> Unwinder<'a> {
                 interrupted: innermost && kind == StartKind::Interrupted,
             };
             let exact = trapped || frame.interrupted || pc == func.entry().0;
-            each(&frame, Frame { pc: Addr(pc), sp: Addr(sp), exact });
+            each(
+                &frame,
+                Frame {
+                    pc: Addr(pc),
+                    sp: Addr(sp),
+                    exact,
+                },
+            );
             if top {
                 return (UnwindEnd::Complete, fp);
             }
             if sp_write && !innermost {
                 return (UnwindEnd::SpWrite, fp);
             }
-            let Some(caller) = stack.word(fp - WORD) else { return (UnwindEnd::BadFrame, fp) };
+            let Some(caller) = stack.word(fp - WORD) else {
+                return (UnwindEnd::BadFrame, fp);
+            };
             callee = Some(func);
             pc = caller;
             sp = fp;

@@ -109,6 +109,7 @@ layouts! {
     GcBitsArena = "runtime.gcBitsArena" {
         need free: "free",
         need next: "next",
+        need bits: "bits",
     }
     /// A record attached to an object (mheap.go).
     Special = "runtime.special" {

@@ -1,0 +1,319 @@
+//! What to copy of a Go process while it is stopped.
+//!
+//! The walk that finds it out runs twice: on the running process, to learn how much there is, and inside the stop,
+//! where it must be fast and may not allocate. It reads the runtime's records of spans and goroutines in windows of
+//! thousands, each with one system call: `allspans` lists the records in the order in which they were made, which is
+//! nearly the order in which they lie in memory (mheap.go, `recordspan`).
+
+mod window;
+
+use leakscope_target::{Addr, AddrRange, CopyPlan, CopyPlanner, Fault, Memory, PlanError};
+
+use crate::layouts::Layouts;
+use crate::moduledata::{BitVector, Module};
+use crate::spans::{RawSpan, Sweep, all_spans};
+use window::Window;
+
+/// Most blocks of any of the runtime's own allocators that are followed: 2^20 of 64 KiB are 64 GiB of bookkeeping.
+const MAX_BLOCKS: usize = 1 << 20;
+/// Most threads followed.
+const MAX_MACHINES: usize = 1 << 16;
+/// Most goroutines looked at.
+const MAX_GOROUTINES: u64 = 1 << 26;
+/// Largest stack copied: the runtime ends a goroutine at 1 GB unless told otherwise.
+const MAX_STACK: u64 = 4 << 30;
+/// What is copied of a system stack below where the runtime left it, and of a signal stack from its base: C code and
+/// signal handlers may go deeper, but nothing of the heap should hang there.
+const SYSTEM_STACK: u64 = 16 << 10;
+/// Bytes copied of a moduledata (about 600 in all releases).
+const MODULE: u64 = 1 << 10;
+
+/// Which spans without pointers are worth copying. Their objects are counted all the same; contents matter only where
+/// they are part of a map.
+pub type NoscanWanted = Box<dyn Fn(NoscanSpan) -> bool + Send>;
+
+/// A span without pointers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoscanSpan {
+    /// Size class, 0 for a large object.
+    pub size_class: u8,
+    /// Bytes of one slot.
+    pub elem_size: u64,
+    /// Bytes that were asked for, of a large object; else as `elem_size`.
+    pub requested: u64,
+}
+
+/// Plans the copy of a Go process.
+pub struct GoPlanner {
+    layouts: Layouts,
+    modules: Vec<ModuleRanges>,
+    extra: Vec<AddrRange>,
+    noscan: Option<NoscanWanted>,
+    window: Window,
+}
+
+/// What of a module changes while it runs.
+struct ModuleRanges {
+    moduledata: AddrRange,
+    variables: [AddrRange; 4],
+    masks: [AddrRange; 2],
+}
+
+/// Where ranges go: into a plan of fixed room, or into a list that grows.
+type Push<'a> = &'a mut dyn FnMut(AddrRange) -> Result<(), PlanError>;
+
+impl GoPlanner {
+    /// A planner for the program with these layouts and modules. Copies every span that holds objects.
+    pub fn new(layouts: Layouts, modules: &[Module]) -> Self {
+        Self {
+            layouts,
+            modules: modules.iter().map(ModuleRanges::of).collect(),
+            extra: Vec::new(),
+            noscan: None,
+            window: Window::new(),
+        }
+    }
+
+    /// Copies spans without pointers only where `wanted` says so.
+    pub fn noscan_where(mut self, wanted: NoscanWanted) -> Self {
+        self.noscan = Some(wanted);
+        self
+    }
+
+    /// Copies these ranges as well: what the loader has changed of the executable's own data, where it is position
+    /// independent.
+    pub fn also(mut self, ranges: impl IntoIterator<Item = AddrRange>) -> Self {
+        self.extra.extend(ranges);
+        self
+    }
+
+    fn walk(&mut self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
+        for module in &self.modules {
+            push(module.moduledata)?;
+            for range in module.variables.into_iter().chain(module.masks) {
+                push(range)?;
+            }
+        }
+        for range in &self.extra {
+            push(*range)?;
+        }
+        self.persistent_chunks(memory, push)?;
+        self.gc_bits(memory, push)?;
+        self.spans(memory, push)?;
+        self.goroutines(memory, push)?;
+        self.threads(memory, push)
+    }
+
+    /// Blocks of the runtime's allocator for what lives for ever: records of spans and specials, itabs made at run
+    /// time, profile buckets, queued finalizers and cleanups (malloc.go, `persistentalloc`; chained through their
+    /// first word).
+    fn persistent_chunks(&self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
+        const WHAT: &str = "runtime.persistentChunks";
+        let mut at = memory.ptr(self.layouts.globals.persistent_chunks).map_err(unreadable(WHAT))?;
+        for _ in 0..MAX_BLOCKS {
+            if at.is_nil() {
+                break;
+            }
+            push(range(at, self.layouts.heap.persistent_chunk))?;
+            at = memory.ptr(at).map_err(unreadable(WHAT))?;
+        }
+        Ok(())
+    }
+
+    /// Blocks of mark and allocation bits in use (mheap.go, `gcBitsArenas`).
+    fn gc_bits(&self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
+        const WHAT: &str = "runtime.gcBitsArenas";
+        let arena = &self.layouts.gc_bits_arena;
+        let header = u64::from(arena.bits.offset);
+        let [_free, in_use @ ..] = self.layouts.globals.gc_bits_arenas;
+        for head in in_use {
+            let mut at = memory.ptr(head).map_err(unreadable(WHAT))?;
+            for _ in 0..MAX_BLOCKS {
+                if at.is_nil() {
+                    break;
+                }
+                let used = memory.u64(arena.free.at(at)).map_err(unreadable(WHAT))?;
+                let room = self.layouts.heap.gc_bits_chunk.saturating_sub(header);
+                push(range(at, header + used.min(room)))?;
+                at = memory.ptr(arena.next.at(at)).map_err(unreadable(WHAT))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn spans(&mut self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
+        let Self { layouts, window, noscan, .. } = self;
+        let (array, len) = all_spans(memory, layouts).map_err(unreadable("runtime.mheap_.allspans"))?;
+        push(range(array, len.saturating_mul(8)))?;
+        let sweepgen = memory
+            .u32(layouts.mheap.sweepgen.at(layouts.globals.mheap))
+            .map_err(unreadable("runtime.mheap_.sweepgen"))?;
+        let mut result = Ok(());
+        window.for_each(memory, array, len, layouts.mspan.size, |_, record| {
+            if result.is_ok() && layouts.mspan.state.get(record) == layouts.heap.span_in_use {
+                let raw = RawSpan::decode(&layouts.mspan, record);
+                result = span_ranges(&raw, layouts, sweepgen, noscan.as_deref(), push);
+            }
+        })?;
+        result
+    }
+
+    /// The used part of each goroutine's stack; all of it where the goroutine runs.
+    fn goroutines(&mut self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
+        const WHAT: &str = "runtime.allgs";
+        let Self { layouts, window, .. } = self;
+        let allgs = layouts.globals.allgs;
+        let array = memory.ptr(allgs).map_err(unreadable(WHAT))?;
+        let len = memory.u64(Addr(allgs.0 + 8)).map_err(unreadable(WHAT))?.min(MAX_GOROUTINES);
+        let g = &layouts.g;
+        let ends = [g.stack, g.sched, g.syscallsp, g.atomicstatus].map(|f| f.offset + f.size);
+        let prefix = ends.into_iter().max().unwrap_or(g.size).min(g.size);
+        let mut result = Ok(());
+        window.for_each(memory, array, len, prefix, |_, record| {
+            if result.is_ok() {
+                result = push(stack_range(record, layouts));
+            }
+        })?;
+        result
+    }
+
+    /// System stacks, and the signal stacks of threads that run Go: one of them may be in a signal handler.
+    fn threads(&self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
+        const WHAT: &str = "runtime.allm";
+        let m = &self.layouts.m;
+        let mut at = memory.ptr(self.layouts.globals.allm).map_err(unreadable(WHAT))?;
+        for _ in 0..MAX_MACHINES {
+            if at.is_nil() {
+                break;
+            }
+            let field = |f: crate::layouts::Field| memory.ptr(f.at(at)).map_err(unreadable(WHAT));
+            let g0 = field(m.g0)?;
+            if let Ok((stack, sp)) = self.stack_of(memory, g0) {
+                let left = sp.clamp(stack.start.0, stack.end.0);
+                let from = left.saturating_sub(SYSTEM_STACK).max(stack.start.0);
+                push(AddrRange { start: Addr(from), end: stack.end })?;
+            }
+            if !field(m.curg)?.is_nil()
+                && let Ok((stack, _)) = self.stack_of(memory, field(m.gsignal)?)
+            {
+                let from = stack.end.0.saturating_sub(SYSTEM_STACK).max(stack.start.0);
+                push(AddrRange { start: Addr(from), end: stack.end })?;
+            }
+            at = field(m.all_link)?;
+        }
+        Ok(())
+    }
+
+    /// The bounds of a goroutine's stack, and where its stack pointer was saved.
+    fn stack_of(&self, memory: &dyn Memory, at: Addr) -> Result<(AddrRange, u64), Fault> {
+        let g = &self.layouts.g;
+        let stack = g.stack.at(at);
+        let lo = memory.ptr(self.layouts.stack.lo.at(stack))?;
+        let hi = memory.ptr(self.layouts.stack.hi.at(stack))?;
+        let sp = memory.u64(self.layouts.gobuf.sp.at(g.sched.at(at)))?;
+        if lo >= hi || hi.0 - lo.0 > MAX_STACK {
+            return Err(Fault::Unmapped(lo));
+        }
+        Ok((AddrRange { start: lo, end: hi }, sp))
+    }
+}
+
+impl CopyPlanner for GoPlanner {
+    fn rehearse(&mut self, running: &dyn Memory) -> Result<CopyPlan, PlanError> {
+        let mut ranges: Vec<AddrRange> = Vec::new();
+        self.walk(running, &mut |range| {
+            match ranges.last_mut() {
+                Some(last) if last.end == range.start => last.end = range.end,
+                _ if range.is_empty() => {}
+                _ => ranges.push(range),
+            }
+            Ok(())
+        })?;
+        // Room for what the heap grows by until the stop: a quarter, and some for small heaps.
+        let mut plan = CopyPlan::with_capacity(ranges.len() + ranges.len() / 4 + 4096);
+        for range in ranges {
+            plan.push(range)?;
+        }
+        plan.normalise();
+        Ok(plan)
+    }
+
+    fn plan(&mut self, stopped: &dyn Memory, plan: &mut CopyPlan) -> Result<(), PlanError> {
+        self.walk(stopped, &mut |range| plan.push(range))?;
+        plan.normalise();
+        Ok(())
+    }
+}
+
+impl ModuleRanges {
+    fn of(module: &Module) -> Self {
+        let mask = |m: BitVector| range(m.at, m.bits.div_ceil(8));
+        Self {
+            moduledata: range(module.at, MODULE),
+            variables: [module.noptrdata, module.data, module.bss, module.noptrbss],
+            masks: [mask(module.data_mask), mask(module.bss_mask)],
+        }
+    }
+}
+
+/// What of a span in use is needed: nothing where no slot is allocated, the slots and the bits behind them where there
+/// are pointers, and of others what is wanted of them.
+fn span_ranges(
+    raw: &RawSpan,
+    layouts: &Layouts,
+    sweepgen: u32,
+    noscan: Option<&(dyn Fn(NoscanSpan) -> bool + Send)>,
+    push: Push<'_>,
+) -> Result<(), PlanError> {
+    let rules = &layouts.heap;
+    // What makes no sense is left out; the analysis counts it.
+    let Ok(bytes) = raw.check(rules) else { return Ok(()) };
+    if raw.alloc_count == 0 {
+        return Ok(());
+    }
+    let start = Addr(raw.start);
+    let large = raw.size_class() == 0;
+    let requested = if large { raw.limit - raw.start } else { raw.elem_size };
+    if !raw.noscan() {
+        return push(range(start, if large { requested.next_multiple_of(8).min(bytes) } else { bytes }));
+    }
+    let span = NoscanSpan { size_class: raw.size_class(), elem_size: raw.elem_size, requested };
+    if noscan.is_none_or(|wanted| wanted(span)) {
+        return push(range(start, if large { requested.next_multiple_of(8).min(bytes) } else { bytes }));
+    }
+    // Marks that the sweep has not taken out of the span yet.
+    let inline = if large { None } else { rules.inline_marks(raw.elem_size) };
+    match inline {
+        Some(marks) if raw.sweep(sweepgen) != Ok(Sweep::Swept) => {
+            push(range(Addr(raw.start + rules.page_size - marks.reserve), marks.reserve))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The used part of a stack, from the record of its goroutine.
+fn stack_range(record: &[u8], layouts: &Layouts) -> AddrRange {
+    let g = &layouts.g;
+    let status = g.atomicstatus.get(record) & !layouts.statuses.scan;
+    let inner = |offset: u32| record.get(offset as usize..).unwrap_or_default();
+    let stack = inner(g.stack.offset);
+    let (lo, hi) = (layouts.stack.lo.get(stack), layouts.stack.hi.get(stack));
+    if layouts.statuses.dead.contains(&status) || lo >= hi || hi - lo > MAX_STACK {
+        return AddrRange::default();
+    }
+    let saved = match g.syscallsp.get(record) {
+        0 if status == layouts.statuses.running => lo,
+        0 => layouts.gobuf.sp.get(inner(g.sched.offset)),
+        sp => sp,
+    };
+    let from = if (lo..hi).contains(&saved) { saved & !7 } else { lo };
+    AddrRange { start: Addr(from), end: Addr(hi) }
+}
+
+fn range(at: Addr, len: u64) -> AddrRange {
+    AddrRange::new(at, len).unwrap_or_default()
+}
+
+fn unreadable(what: &'static str) -> impl Fn(Fault) -> PlanError {
+    move |fault| PlanError::Unreadable { what, fault }
+}
