@@ -1,42 +1,39 @@
-//! Objects and bytes against what the program itself says.
+//! Objects and bytes against what the program itself says, from cores and live.
 
 mod heap_support;
 
 use anyhow::{Context, Result};
-use heap_support::Heap;
+use heap_support::{Heap, Live};
 use leakscope_testkit::{BuildFlags, Fixture, gcore, versions};
+use serde_json::Value;
 
-fn each_version(mode: &str, check: impl Fn(&serde_json::Value, Heap) -> Result<()>) -> Result<()> {
+/// Runs the fixture in a mode with every version, and checks its heap as read from a core and as read live.
+fn counts_are_exact(mode: &str) -> Result<()> {
     for version in versions()? {
         let fixture = Fixture::build("exact", &version, &BuildFlags::default())?;
         let running = fixture.spawn(&["-mode", mode])?;
-        let Some(core) = gcore(running.pid())? else {
-            return Ok(());
-        };
-        let heap =
-            Heap::of_core(core.path(), fixture.path()).with_context(|| format!("go{version}"))?;
-        println!("go{version} {mode} {}", running.truth());
-        heap.print();
-        check(running.truth(), heap).with_context(|| format!("go{version}"))?;
+        let told = running.truth();
+        let (live, _) = Live::open(running.pid())?.read()?;
+        check(&live, told).with_context(|| format!("go{version} {mode}, live"))?;
+        if let Some(core) = gcore(running.pid())? {
+            let heap = Heap::of_core(core.path(), fixture.path())?;
+            check(&heap, told).with_context(|| format!("go{version} {mode}, core"))?;
+            let same = |a: &Heap, b: &Heap| a.objects.len() == b.objects.len();
+            assert!(same(&heap, &live), "core and process differ");
+        }
     }
     Ok(())
 }
 
-fn counts_are_exact(mode: &str) -> Result<()> {
-    each_version(mode, |truth, heap| {
-        let totals = heap.objects.totals();
-        assert_eq!(
-            Some(totals.allocated.objects),
-            truth["heap_objects"].as_u64(),
-            "objects"
-        );
-        assert_eq!(
-            Some(totals.allocated.bytes),
-            truth["heap_alloc"].as_u64(),
-            "bytes"
-        );
-        Ok(())
-    })
+fn check(heap: &Heap, told: &Value) -> Result<()> {
+    let totals = heap.objects.totals();
+    heap.print();
+    let fact = |name: &str| told[name].as_u64().context(format!("no {name}"));
+    assert_eq!(totals.allocated.objects, fact("heap_objects")?, "objects");
+    assert_eq!(totals.allocated.bytes, fact("heap_alloc")?, "bytes");
+    let gaps: Vec<_> = heap.gaps.iter().collect();
+    assert!(gaps.is_empty(), "{gaps:?}");
+    Ok(())
 }
 
 #[test]

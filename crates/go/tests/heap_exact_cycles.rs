@@ -5,7 +5,7 @@ mod heap_support;
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use heap_support::Heap;
+use heap_support::{Heap, Live};
 use leakscope_go::roots::RootKind;
 use leakscope_testkit::{BuildFlags, Fixture, gcore, versions};
 
@@ -36,14 +36,16 @@ fn collections_free_what_is_unreachable_and_keep_what_is_reachable() -> Result<(
     for version in versions()? {
         let fixture = Fixture::build("cycles", &version, &BuildFlags::default())?;
         let mut running = fixture.spawn(&[])?;
-        let Some(core) = gcore(running.pid())? else { return Ok(()) };
-        let mut before = Heap::of_core(core.path(), fixture.path())?;
+        let mut live = Live::open(running.pid())?;
+        let (mut before, _) = live.read()?;
+        let core = gcore(running.pid())?;
         running.ask("collect")?;
-        let Some(core) = gcore(running.pid())? else { return Ok(()) };
-        let after = Heap::of_core(core.path(), fixture.path())?;
-        check(&mut before, &after).with_context(|| format!("go{version}"))?;
-        println!("go{version}");
-        before.print();
+        let (after, _) = live.read()?;
+        check(&mut before, &after).with_context(|| format!("go{version}, live"))?;
+        if let Some(core) = core {
+            let mut before = Heap::of_core(core.path(), fixture.path())?;
+            check(&mut before, &after).with_context(|| format!("go{version}, core"))?;
+        }
     }
     Ok(())
 }
@@ -75,6 +77,8 @@ fn check(before: &mut Heap, after: &Heap) -> Result<()> {
         gone.len(),
         left.len(),
     );
+    before.print();
+    assert!(before.gaps.total() == 0, "gaps");
     assert!(gone.is_empty(), "reached and yet freed: {gone:?}");
     assert!(left.is_empty(), "not reached and yet kept: {left:?}");
     Ok(())

@@ -10,7 +10,7 @@ mod window;
 use leakscope_target::{Addr, AddrRange, CopyPlan, CopyPlanner, Fault, Memory, PlanError};
 
 use crate::layouts::Layouts;
-use crate::moduledata::{BitVector, Module};
+use crate::program::Program;
 use crate::spans::{RawSpan, Sweep, all_spans};
 use window::Window;
 
@@ -46,32 +46,30 @@ pub struct NoscanSpan {
 /// Plans the copy of a Go process.
 pub struct GoPlanner {
     layouts: Layouts,
-    modules: Vec<ModuleRanges>,
-    extra: Vec<AddrRange>,
+    /// What changes while the program runs, and what the loader changed when it started.
+    fixed: Vec<AddrRange>,
     noscan: Option<NoscanWanted>,
     window: Window,
-}
-
-/// What of a module changes while it runs.
-struct ModuleRanges {
-    moduledata: AddrRange,
-    variables: [AddrRange; 4],
-    masks: [AddrRange; 2],
 }
 
 /// Where ranges go: into a plan of fixed room, or into a list that grows.
 type Push<'a> = &'a mut dyn FnMut(AddrRange) -> Result<(), PlanError>;
 
 impl GoPlanner {
-    /// A planner for the program with these layouts and modules. Copies every span that holds objects.
-    pub fn new(layouts: Layouts, modules: &[Module]) -> Self {
-        Self {
-            layouts,
-            modules: modules.iter().map(ModuleRanges::of).collect(),
-            extra: Vec::new(),
-            noscan: None,
-            window: Window::new(),
+    /// A planner for `program`, whose runtime has these layouts. Copies every span that holds objects.
+    pub fn new(program: &Program, layouts: Layouts) -> Self {
+        let mut fixed = Vec::new();
+        // Writable segments hold, besides variables, what a position independent program has relocated.
+        for segment in program.exe().segments().iter().filter(|s| s.writable) {
+            fixed.push(range(Addr(segment.start.wrapping_add(program.bias())), segment.file_size));
         }
+        for module in program.modules() {
+            fixed.push(range(module.at, MODULE));
+            fixed.extend([module.noptrdata, module.data, module.bss, module.noptrbss]);
+            let masks = [module.data_mask, module.bss_mask];
+            fixed.extend(masks.map(|m| range(m.at, m.bits.div_ceil(8))));
+        }
+        Self { layouts, fixed, noscan: None, window: Window::new() }
     }
 
     /// Copies spans without pointers only where `wanted` says so.
@@ -80,21 +78,8 @@ impl GoPlanner {
         self
     }
 
-    /// Copies these ranges as well: what the loader has changed of the executable's own data, where it is position
-    /// independent.
-    pub fn also(mut self, ranges: impl IntoIterator<Item = AddrRange>) -> Self {
-        self.extra.extend(ranges);
-        self
-    }
-
     fn walk(&mut self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
-        for module in &self.modules {
-            push(module.moduledata)?;
-            for range in module.variables.into_iter().chain(module.masks) {
-                push(range)?;
-            }
-        }
-        for range in &self.extra {
+        for range in &self.fixed {
             push(*range)?;
         }
         self.persistent_chunks(memory, push)?;
@@ -242,17 +227,6 @@ impl CopyPlanner for GoPlanner {
         self.walk(stopped, &mut |range| plan.push(range))?;
         plan.normalise();
         Ok(())
-    }
-}
-
-impl ModuleRanges {
-    fn of(module: &Module) -> Self {
-        let mask = |m: BitVector| range(m.at, m.bits.div_ceil(8));
-        Self {
-            moduledata: range(module.at, MODULE),
-            variables: [module.noptrdata, module.data, module.bss, module.noptrbss],
-            masks: [mask(module.data_mask), mask(module.bss_mask)],
-        }
     }
 }
 

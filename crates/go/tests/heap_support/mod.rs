@@ -1,4 +1,4 @@
-//! What the tests of the heap walk share: a heap read from an image, and marking over it.
+//! What the tests of the heap walk share: heaps read from cores and from stopped processes, and marking over them.
 
 #![allow(dead_code, reason = "each test uses its part")]
 
@@ -8,71 +8,114 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use leakscope_go::coverage::Gaps;
-use leakscope_go::heapbits::{PointerMask, PointerReader};
+use leakscope_go::heapbits::PointerReader;
 use leakscope_go::layouts::Layouts;
 use leakscope_go::objects::Objects;
+use leakscope_go::planner::GoPlanner;
 use leakscope_go::program::Program;
-use leakscope_go::roots::{RootSource, Roots};
-use leakscope_target::{Addr, CoreFile, Image, Mapping, Memory, Thread, map_file};
-use memmap2::Mmap;
+use leakscope_go::roots::{Root, RootSource, Roots};
+use leakscope_go::types::GcMasks;
+use leakscope_target::{
+    CaptureOptions, CoreFile, Image, LiveProcess, StopReport, Thread, map_file,
+};
 
 /// A heap as read.
-pub struct Heap {
-    pub image: Image,
-    pub program: Program,
-    pub layouts: Layouts,
-    pub objects: Objects,
-    pub roots: Roots,
-    pub gaps: Gaps,
-    pub times: Vec<(&'static str, Duration)>,
+pub(crate) struct Heap {
+    pub(crate) image: Image,
+    pub(crate) program: Arc<Program>,
+    pub(crate) objects: Objects,
+    pub(crate) roots: Roots,
+    pub(crate) gaps: Gaps,
+    pub(crate) times: Vec<(&'static str, Duration)>,
+}
+
+/// A process that can be read as often as wanted.
+pub(crate) struct Live {
+    process: LiveProcess,
+    program: Arc<Program>,
+    layouts: Layouts,
+    planner: GoPlanner,
+}
+
+impl Live {
+    pub(crate) fn open(pid: i32) -> Result<Self> {
+        let process = LiveProcess::open(pid)?;
+        let mappings = process.mappings()?;
+        let program = Program::open(process.executable(), &mappings, &process.memory())?;
+        let layouts = layouts(&program)?;
+        let planner = GoPlanner::new(&program, layouts.clone());
+        Ok(Self {
+            process,
+            program: Arc::new(program),
+            layouts,
+            planner,
+        })
+    }
+
+    /// Stops it, copies, lets it go, and reads the heap.
+    pub(crate) fn read(&mut self) -> Result<(Heap, StopReport)> {
+        let options = CaptureOptions {
+            max_stop: Duration::from_secs(20),
+            ..CaptureOptions::default()
+        };
+        let capture = self
+            .process
+            .capture(&mut self.planner, &options, &mut |_| {})?;
+        let mut image = capture.image;
+        self.program
+            .exe()
+            .add_static(self.program.bias(), &mut image);
+        let heap = Heap::read(
+            image.build(),
+            Arc::clone(&self.program),
+            &self.layouts,
+            &capture.threads,
+        )?;
+        Ok((heap, capture.stop))
+    }
+}
+
+fn layouts(program: &Program) -> Result<Layouts> {
+    let version = program.exe().go_version().to_string();
+    Ok(Layouts::resolve(program.debug(), &version, program.bias())?)
 }
 
 impl Heap {
-    pub fn of_core(core: &Path, exe: &Path) -> Result<Self> {
+    pub(crate) fn of_core(core: &Path, exe: &Path) -> Result<Self> {
         let exe = map_file(exe)?;
         let core = CoreFile::open(core)?;
         let image = core.image(Some(&exe))?.build();
-        Self::read(image, exe, core.mappings(), core.threads())
+        let program = Program::open(exe, core.mappings(), &image)?;
+        let layouts = layouts(&program)?;
+        Self::read(image, Arc::new(program), &layouts, core.threads())
     }
 
-    pub fn read(
+    fn read(
         image: Image,
-        exe: Arc<Mmap>,
-        mappings: &[Mapping],
+        program: Arc<Program>,
+        layouts: &Layouts,
         threads: &[Thread],
     ) -> Result<Self> {
-        let mut times = Vec::new();
-        let mut start = Instant::now();
-        let mut lap = |name| {
-            times.push((name, start.elapsed()));
-            start = Instant::now();
-        };
-        let program = Program::open(exe, mappings, &image)?;
-        lap("program");
-        let layouts = Layouts::resolve(
-            program.debug(),
-            &program.exe().go_version().to_string(),
-            program.bias(),
-        )?;
-        lap("layouts");
         let mut gaps = Gaps::default();
-        let objects = Objects::read(&image, &layouts, &mut gaps)?;
-        lap("objects");
-        let masks = |rtype| mask(&image, rtype);
+        let mut times = Vec::new();
+        let start = Instant::now();
+        let objects = Objects::read(&image, layouts, &mut gaps)?;
+        times.push(("objects", start.elapsed()));
+        let start = Instant::now();
+        let masks = GcMasks::new(&program, &image);
         let source = RootSource {
             image: &image,
             program: &program,
-            layouts: &layouts,
+            layouts,
             objects: &objects,
             threads,
             masks: &masks,
         };
         let roots = Roots::read(source, &mut gaps);
-        lap("roots");
+        times.push(("roots", start.elapsed()));
         Ok(Self {
             image,
             program,
-            layouts,
             objects,
             roots,
             gaps,
@@ -80,9 +123,9 @@ impl Heap {
         })
     }
 
-    /// Marks from the roots that `keep` lets through; returns one bit per object.
-    pub fn mark(&mut self, keep: impl Fn(&leakscope_go::roots::Root) -> bool) -> Vec<bool> {
-        let masks = |rtype| mask(&self.image, rtype);
+    /// Marks from the roots that `keep` lets through; one answer per object.
+    pub(crate) fn mark(&mut self, keep: impl Fn(&Root) -> bool) -> Vec<bool> {
+        let masks = GcMasks::new(&self.program, &self.image);
         let mut reader = PointerReader::new(&self.image, &self.objects, &masks);
         let mut marked = vec![false; self.objects.len() as usize];
         let mut todo = Vec::new();
@@ -107,33 +150,11 @@ impl Heap {
         marked
     }
 
-    pub fn print(&self) {
+    pub(crate) fn print(&self) {
         println!("times {:?}", self.times);
         println!("totals {:?}", self.objects.totals());
         for g in self.gaps.iter() {
             println!("gap {} x {} {:?}", g.count, g.reason, g.examples);
         }
     }
-}
-
-fn mask(image: &Image, rtype: Addr) -> Option<PointerMask> {
-    let size = image.u64(rtype).ok()?;
-    let ptr_bytes = image.u64(Addr(rtype.0 + 8)).ok()?;
-    let mut data = image.ptr(Addr(rtype.0 + 32)).ok()?;
-    if image.u8(Addr(rtype.0 + 20)).ok()? & 0x10 != 0
-        && image.u64(data).is_ok_and(|p| image.u8(Addr(p)).is_ok())
-    {
-        data = image.ptr(data).ok()?;
-    }
-    let mut bytes = vec![0; (ptr_bytes / 8).div_ceil(64) as usize * 8];
-    let n = (ptr_bytes / 8).div_ceil(8) as usize;
-    image.read(data, &mut bytes[..n]).ok()?;
-    let bits = bytes
-        .chunks(8)
-        .map(|c| u64::from_le_bytes(c.try_into().unwrap()))
-        .collect();
-    Some(PointerMask {
-        size: size / 8,
-        bits,
-    })
 }
