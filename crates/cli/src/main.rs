@@ -1,1 +1,94 @@
-fn main() {}
+//! leakscope: what the heap of a Go process holds, read from the outside.
+//!
+//! This crate wires the others together: arguments, progress, exit codes, advice on errors. Results go to standard
+//! output, everything else to standard error.
+
+mod advice;
+mod args;
+mod commands;
+mod failure;
+mod head;
+mod interrupt;
+mod output;
+mod progress;
+mod read;
+mod views;
+
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::process::ExitCode;
+
+use clap::Parser;
+use leakscope_report::Text;
+
+use crate::args::{Cli, Command};
+use crate::failure::Failure;
+use crate::progress::{Progress, line};
+
+/// Status for everything that could not be done, as for wrong usage.
+const FAILED: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    panic::set_hook(Box::new(report_panic));
+    // Wraps the hook above: the target is let go before a word is written.
+    leakscope_target::release_on_panic();
+    let mut progress = Progress::new(&cli.common);
+    match panic::catch_unwind(AssertUnwindSafe(|| run(&cli, &mut progress))) {
+        Ok(Ok(())) => {
+            progress.finish();
+            ExitCode::SUCCESS
+        }
+        Ok(Err(failure)) => {
+            progress.finish();
+            line(advice::advice(&failure).message().trim_end());
+            ExitCode::from(FAILED)
+        }
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
+    interrupt::install().map_err(|source| Failure::Setup {
+        what: "handle signals",
+        source,
+    })?;
+    protect_others(progress)?;
+    output::check(&cli.common)?;
+    match &cli.command {
+        Command::Analyze(args) => commands::heap::analyze(args, &cli.common, progress),
+        Command::Histo(args) => commands::heap::histo(args, &cli.common, progress),
+        Command::Maps(args) => commands::heap::maps(args, &cli.common, progress),
+        Command::Ps(rows) => commands::ps::run(*rows, &cli.common),
+        Command::Doctor { pid } => commands::doctor::run(*pid, &cli.common),
+        Command::Completions { shell } => commands::completions::run(*shell, &cli.common),
+    }
+}
+
+/// What this process will hold is not its own: no core of it, no debugger on it, and it goes first when memory runs out.
+fn protect_others(progress: &Progress) -> Result<(), Failure> {
+    if let Err(e) = leakscope_target::raise_oom_score_adj() {
+        progress.remark(&format!(
+            "cannot offer itself to the kernel should memory run out: {e}"
+        ));
+    }
+    leakscope_target::no_core_dumps().map_err(|source| Failure::Setup {
+        what: "forbid core dumps of itself",
+        source,
+    })
+}
+
+/// One short message, in place of a backtrace over pages.
+fn report_panic(panic: &PanicHookInfo<'_>) {
+    let what = panic.payload_as_str().unwrap_or("without a message");
+    let place = panic
+        .location()
+        .map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+    line(&format!(
+        "leakscope: defect at {place}: {}",
+        Text::new(what)
+    ));
+    line(&format!(
+        "  This is a defect of leakscope {}, and the target, if there was one, runs on. Please report these lines.",
+        env!("CARGO_PKG_VERSION")
+    ));
+}

@@ -41,8 +41,8 @@ pub struct Process {
 pub struct Goroutines {
     /// Number of goroutines that are not dead.
     pub count: u64,
-    /// Bytes of spans that hold their stacks (`MemStats.StackInuse`).
-    pub stack_bytes: u64,
+    /// Bytes of spans that the runtime manages by hand: their stacks (`MemStats.StackInuse`) and the collector's buffers.
+    pub manual_bytes: u64,
 }
 
 /// A heap by the runtime's own accounting. Sizes are those of slots.

@@ -13,10 +13,14 @@ pub struct HistoDoc {
     pub head: Head,
     /// Sum over all reachable objects.
     pub reachable: Amount,
-    /// Sum over the objects that nothing reaches: garbage no collection has seen yet.
+    /// Sum over the objects that nothing reaches: garbage that waits to be found by a collection, or to be swept.
     pub garbage: Amount,
-    /// Number of types of reachable objects. `types` may be cut shorter on request.
+    /// Number of types of reachable objects. Like the other lists, `types` may be cut shorter on request.
     pub type_count: u64,
+    /// Number of packages of reachable objects.
+    pub package_count: u64,
+    /// Number of types of objects that nothing reaches.
+    pub unreachable_type_count: u64,
     /// Reachable objects by type, most bytes first.
     pub types: Vec<TypeRow>,
     /// Reachable objects by the package that declares their type, most bytes first.

@@ -47,8 +47,10 @@ pub enum Generation {
 pub struct MapRow {
     /// Address of its header.
     pub address: Address,
-    /// Who holds it, as a Go expression such as `main.server.sessions`; `null` where nothing reaches it.
+    /// Who holds it, as a Go expression such as `main.server.sessions`; `null` where that is not known.
     pub owner: Option<Text>,
+    /// Whether a root reaches its header; `null` for a header that is not on the heap.
+    pub reachable: Option<bool>,
     /// Its type as Go spells it.
     #[serde(rename = "type")]
     pub type_: Text,

@@ -35,7 +35,7 @@ pub struct ProcessRow {
     /// Why not.
     pub why_not: Option<Text>,
     /// Its user's id.
-    pub uid: u32,
+    pub uid: Option<u32>,
     /// Resident memory, bytes.
     pub rss_bytes: Option<u64>,
 }

@@ -20,9 +20,9 @@ impl Render for AnalyzeDoc {
             page,
             "process",
             &format!(
-                "resident {rss}, {threads} threads, {} goroutines with {} of stacks",
+                "resident {rss}, {threads} threads, {} goroutines, {} of stacks and collector buffers",
                 count(goroutines.count),
-                bytes(goroutines.stack_bytes)
+                bytes(goroutines.manual_bytes)
             ),
         );
         self.heap(&mut out, page);

@@ -22,7 +22,13 @@ impl Render for HistoDoc {
             self.reachable.bytes,
         );
         out.push('\n');
-        packages(&mut out, page, &self.packages, self.reachable.bytes);
+        packages(
+            &mut out,
+            page,
+            &self.packages,
+            self.package_count,
+            self.reachable.bytes,
+        );
         out.push('\n');
         if self.unreachable.is_empty() {
             let _ = writeln!(out, "unreachable: nothing");
@@ -36,7 +42,7 @@ impl Render for HistoDoc {
                 &mut out,
                 page,
                 &self.unreachable,
-                self.unreachable.len() as u64,
+                self.unreachable_type_count,
                 self.garbage.bytes,
             );
         }
@@ -84,7 +90,7 @@ pub(super) fn types(out: &mut String, page: &Page, rows: &[TypeRow], all: u64, w
     );
 }
 
-fn packages(out: &mut String, page: &Page, rows: &[PackageRow], whole: u64) {
+fn packages(out: &mut String, page: &Page, rows: &[PackageRow], all: u64, whole: u64) {
     let mut table = Table::new(&[
         (Column::Number, "BYTES"),
         (Column::Number, "SHARE"),
@@ -106,8 +112,13 @@ fn packages(out: &mut String, page: &Page, rows: &[PackageRow], whole: u64) {
         ]);
     }
     table.write(out, page.columns, HEADER);
-    let rest = rows[listed.len()..].iter().map(|r| r.bytes).sum();
-    more(out, (rows.len() - listed.len()) as u64, "package", rest);
+    let sum: u64 = listed.iter().map(|r| r.bytes).sum();
+    more(
+        out,
+        all.saturating_sub(listed.len() as u64),
+        "package",
+        whole.saturating_sub(sum),
+    );
 }
 
 /// Appends a line on rows that a table leaves out, where it does.

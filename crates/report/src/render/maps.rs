@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::head::{coverage, fact, opening};
 use super::histo::more;
 use super::table::{Column, Table};
-use super::{DIM, HEADER, Page, Render, shown};
+use super::{DIM, HEADER, Page, Render, UNKNOWN, shown};
 use crate::text::{shorten, width};
 use crate::{Generation, MapRow, MapSums, MapsDoc, bytes, count, percent};
 
@@ -95,9 +95,11 @@ fn title(row: &MapRow, columns: usize) -> String {
 }
 
 fn owner(row: &MapRow) -> String {
-    row.owner
-        .as_ref()
-        .map_or("(nothing reaches it)".to_owned(), ToString::to_string)
+    match (&row.owner, row.reachable) {
+        (Some(owner), _) => owner.to_string(),
+        (None, Some(false)) => "(nothing reaches it)".to_owned(),
+        (None, _) => UNKNOWN.to_owned(),
+    }
 }
 
 /// The filled share of the slots.

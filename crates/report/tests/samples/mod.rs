@@ -107,6 +107,7 @@ fn map_row(address: u64, owner: Option<&str>, type_: &str) -> MapRow {
     MapRow {
         address: Address(address),
         owner: owner.map(Text::from),
+        reachable: Some(owner.is_some()),
         type_: type_.into(),
         generation: Generation::Swiss,
         len: 2_000_000,
@@ -184,7 +185,7 @@ pub(crate) fn analyze() -> AnalyzeDoc {
             threads: Some(12),
             goroutines: Goroutines {
                 count: 1025,
-                stack_bytes: 8 << 20,
+                manual_bytes: 8 << 20,
             },
             rss_bytes: None,
         },
@@ -231,6 +232,8 @@ pub(crate) fn histo() -> HistoDoc {
             bytes: 672,
         },
         type_count: 4,
+        package_count: 2,
+        unreachable_type_count: 1,
         types: types(),
         packages: vec![
             PackageRow {
@@ -269,7 +272,7 @@ pub(crate) fn ps() -> PsDoc {
         debug_info: Some(true),
         readable: true,
         why_not: None,
-        uid: 1000,
+        uid: Some(1000),
         rss_bytes: Some(600 << 20),
     };
     let mut stripped = row(

@@ -1,0 +1,271 @@
+//! The command line.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+
+/// What stands above the examples of `--help`.
+const ENVIRONMENT: &str = "\
+Every option can also be set in the environment, as LEAKSCOPE_ and its name: LEAKSCOPE_MAX_STOP=250ms, \
+LEAKSCOPE_JSON=1. NO_COLOR and CLICOLOR_FORCE are honoured.
+
+EXIT STATUS
+  0    done
+  2    could not do it; the reason and what helps are on standard error
+  130  interrupted
+
+EXAMPLES
+  leakscope ps                              Go processes of this machine
+  leakscope analyze 4242                    overview of a live process
+  leakscope histo sessiond --all            all types of the process of that name
+  leakscope maps core.4242 --exe ./service  every map of a core
+  leakscope analyze 4242 --max-stop 50ms    never stop it for longer than that
+  leakscope histo 4242 --json -o histo.json
+  leakscope doctor 4242                     why it cannot be read, and what helps";
+
+/// Says what the heap of a Go process holds, who owns each map, and what that costs.
+///
+/// The process is read from the outside: nothing is added to it. It is stopped for the time of one copy, at most
+/// --max-stop, and runs on while the copy is analysed.
+#[derive(Parser, Debug)]
+#[command(name = "leakscope", version, after_long_help = ENVIRONMENT, subcommand_required = true)]
+#[command(
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Show an overview of a heap: sums, top types, top maps, coverage
+    #[command(
+        after_long_help = "EXAMPLES\n  leakscope analyze 4242\n  leakscope analyze core.4242 --exe ./service --json"
+    )]
+    Analyze(HeapArgs),
+    /// List the objects by type and by package
+    #[command(
+        after_long_help = "EXAMPLES\n  leakscope histo sessiond --all\n  leakscope histo 4242 --json -o histo.json"
+    )]
+    Histo(HeapArgs),
+    /// List the maps: who owns them, how full they are, what they cost
+    #[command(
+        after_long_help = "EXAMPLES\n  leakscope maps 4242 --limit 5\n  leakscope maps core.4242 --exe ./service"
+    )]
+    Maps(HeapArgs),
+    /// Show this machine's Go processes and whether they can be read
+    #[command(after_long_help = "EXAMPLES\n  leakscope ps\n  leakscope ps --json")]
+    Ps(Rows),
+    /// Check each precondition, and say what helps
+    #[command(after_long_help = "EXAMPLES\n  leakscope doctor\n  leakscope doctor 4242")]
+    Doctor {
+        /// Process id; without it, only this machine is checked
+        #[arg(value_name = "PID")]
+        pid: Option<i32>,
+    },
+    /// Print the script that completes commands and options in a shell
+    #[command(
+        after_long_help = "EXAMPLES\n  leakscope completions bash > /etc/bash_completion.d/leakscope"
+    )]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Whose heap to read, and how.
+#[derive(Args, Debug)]
+pub(crate) struct HeapArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+/// A target, and how it may be treated.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Target")]
+pub(crate) struct TargetArgs {
+    /// Process id, core file, or name of a process
+    #[arg(value_name = "TARGET", help_heading = "Arguments")]
+    pub(crate) target: OsString,
+    /// Executable of a core, where the core's own path does not lead to it
+    #[arg(long, value_name = "PATH", env = "LEAKSCOPE_EXE", hide_env = true)]
+    pub(crate) exe: Option<PathBuf>,
+    /// Longest stop of a live process, such as 250ms or 2s
+    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
+    #[arg(env = "LEAKSCOPE_MAX_STOP", hide_env = true)]
+    pub(crate) max_stop: Duration,
+    /// Read a live process without stopping it; the result may be torn
+    #[arg(long, env = "LEAKSCOPE_NO_STOP", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) no_stop: bool,
+}
+
+/// Options of every command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Common {
+    /// Print JSON
+    #[arg(long, global = true, env = "LEAKSCOPE_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+    /// Write to FILE (mode 0600), not to standard output; - is standard output
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "LEAKSCOPE_OUTPUT",
+        hide_env = true
+    )]
+    pub(crate) output: Option<PathBuf>,
+    /// Replace FILE where it exists
+    #[arg(hide_short_help = true)]
+    #[arg(long, global = true, env = "LEAKSCOPE_FORCE", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) force: bool,
+    /// Colours: auto, always, never
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    #[arg(env = "LEAKSCOPE_COLOR", hide_env = true, hide_default_value = true)]
+    pub(crate) color: ColorChoice,
+    /// Progress on standard error: auto, plain, never
+    #[arg(hide_short_help = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "HOW",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    #[arg(env = "LEAKSCOPE_PROGRESS", hide_env = true, hide_default_value = true)]
+    pub(crate) progress: ProgressKind,
+    /// No progress and no remarks on standard error
+    #[arg(hide_short_help = true)]
+    #[arg(short, long, global = true, env = "LEAKSCOPE_QUIET", hide_env = true)]
+    #[arg(value_parser = BoolishValueParser::new(), conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Print what each phase took to standard error
+    #[arg(short, long, global = true, env = "LEAKSCOPE_VERBOSE", hide_env = true)]
+    #[arg(value_parser = BoolishValueParser::new())]
+    pub(crate) verbose: bool,
+}
+
+/// How progress is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum ProgressKind {
+    /// A line that is rewritten, if standard error is a terminal; else nothing.
+    Auto,
+    /// A line per phase.
+    Plain,
+    /// Nothing.
+    Never,
+}
+
+/// How many rows tables have.
+#[derive(Args, Clone, Copy, Debug)]
+#[command(next_help_heading = "Rows")]
+pub(crate) struct Rows {
+    /// Most rows of each table
+    #[arg(
+        long,
+        value_name = "N",
+        env = "LEAKSCOPE_LIMIT",
+        hide_env = true,
+        conflicts_with = "all"
+    )]
+    pub(crate) limit: Option<NonZeroUsize>,
+    /// All rows (JSON has all unless --limit is given)
+    #[arg(long, env = "LEAKSCOPE_ALL", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) all: bool,
+}
+
+impl Rows {
+    /// Most rows of a table for people, where `usual` is the number without options.
+    pub(crate) fn of_text(self, usual: usize) -> Option<usize> {
+        if self.all {
+            None
+        } else {
+            Some(self.limit.map_or(usual, NonZeroUsize::get))
+        }
+    }
+
+    /// Most rows of a list in JSON, where `usual` is the number without options (`None`: all).
+    pub(crate) fn of_json(self, usual: Option<usize>) -> Option<usize> {
+        if self.all {
+            None
+        } else {
+            self.limit.map(NonZeroUsize::get).or(usual)
+        }
+    }
+}
+
+/// A span of time such as `250ms` or `1.5s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let unit_at = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let seconds = match unit.trim() {
+        "us" | "µs" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" | "min" => 60.0,
+        "" => return Err("a unit is missing: 250ms, 2s".to_owned()),
+        other => return Err(format!("{other:?} is no unit of time: us, ms, s, min")),
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("{number:?} is no number"))?;
+    let span = Duration::try_from_secs_f64(number * seconds).map_err(|_| "too long".to_owned())?;
+    if span.is_zero() {
+        Err("must be more than nothing; to never stop, use --no-stop".to_owned())
+    } else {
+        Ok(span)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("2 min"), Ok(Duration::from_secs(120)));
+        for bad in [
+            "",
+            "5",
+            "ms",
+            "1.2.3s",
+            "-1s",
+            "0s",
+            "1h",
+            "1e9s",
+            "99999999999999999999999s",
+        ] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+}

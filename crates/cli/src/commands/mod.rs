@@ -1,0 +1,6 @@
+//! The commands.
+
+pub(crate) mod completions;
+pub(crate) mod doctor;
+pub(crate) mod heap;
+pub(crate) mod ps;

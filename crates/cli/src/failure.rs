@@ -1,0 +1,69 @@
+//! Everything that can keep a command from doing what it was asked.
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a command failed. What to say about it is in [`crate::advice`].
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The target, or the core of one.
+    Target(leakscope_target::Error),
+    /// The Go program in it.
+    Go(leakscope_go::error::Error),
+    /// A structure of the runtime that the debug info does not describe.
+    Layout(leakscope_go::layouts::MissingLayout),
+    /// The heap cannot be rebuilt at all.
+    Build(leakscope_go::heap::BuildError),
+    /// The result could not be written.
+    Output {
+        /// Where to.
+        path: PathBuf,
+        /// The kernel's word.
+        source: io::Error,
+    },
+    /// A target that is neither a process id nor a file nor the name of a process.
+    NotATarget {
+        /// As given, raw.
+        given: Vec<u8>,
+    },
+    /// A core whose executable was not given and is not where it was.
+    NoExecutable {
+        /// The core.
+        core: PathBuf,
+        /// Where it was, raw, if the core says.
+        hint: Option<Vec<u8>>,
+        /// Why it cannot be used.
+        why: String,
+    },
+    /// Signals cannot be handled, or this process cannot protect itself.
+    Setup {
+        /// What failed.
+        what: &'static str,
+        /// The kernel's word.
+        source: io::Error,
+    },
+}
+
+impl From<leakscope_target::Error> for Failure {
+    fn from(error: leakscope_target::Error) -> Self {
+        Self::Target(error)
+    }
+}
+
+impl From<leakscope_go::error::Error> for Failure {
+    fn from(error: leakscope_go::error::Error) -> Self {
+        Self::Go(error)
+    }
+}
+
+impl From<leakscope_go::layouts::MissingLayout> for Failure {
+    fn from(error: leakscope_go::layouts::MissingLayout) -> Self {
+        Self::Layout(error)
+    }
+}
+
+impl From<leakscope_go::heap::BuildError> for Failure {
+    fn from(error: leakscope_go::heap::BuildError) -> Self {
+        Self::Build(error)
+    }
+}

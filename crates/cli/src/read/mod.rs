@@ -1,0 +1,91 @@
+//! From a target as named on the command line to a rebuilt heap, and what to say about the way there.
+
+mod core_file;
+mod live;
+mod locate;
+
+use std::sync::Arc;
+
+use leakscope_go::binary::{GoVersion, Support};
+use leakscope_go::heap::GoHeap;
+use leakscope_go::layouts::Layouts;
+use leakscope_go::program::Program;
+use leakscope_report::{Capture, Gap, Target, Text};
+use leakscope_target::{Image, Thread};
+
+use self::locate::Place;
+use crate::args::TargetArgs;
+use crate::failure::Failure;
+use crate::progress::Progress;
+
+/// A heap, and where it came from.
+pub(crate) struct Subject {
+    /// The heap.
+    pub(crate) heap: GoHeap,
+    /// The target it was in.
+    pub(crate) target: Target,
+    /// How it was captured.
+    pub(crate) capture: Capture,
+    /// What was wrong with the capture itself.
+    pub(crate) gaps: Vec<Gap>,
+    /// Resident memory of the process, bytes, where that is known.
+    pub(crate) rss: Option<u64>,
+}
+
+/// A program's bytes at one moment, and how they were had.
+struct Captured {
+    program: Arc<Program>,
+    layouts: Layouts,
+    image: Image,
+    threads: Vec<Thread>,
+    target: Target,
+    capture: Capture,
+    gaps: Vec<Gap>,
+    rss: Option<u64>,
+}
+
+/// Reads the heap of the target that `args` name.
+pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
+    let captured = match locate::locate(&args.target)? {
+        Place::Process(pid) => live::capture(pid, args, progress)?,
+        Place::File(path) => core_file::capture(&path, args, progress)?,
+    };
+    progress.phase("rebuilding the heap");
+    let heap = GoHeap::build(
+        &captured.program,
+        &captured.layouts,
+        captured.image,
+        &captured.threads,
+    )?;
+    Ok(Subject {
+        heap,
+        target: captured.target,
+        capture: captured.capture,
+        gaps: captured.gaps,
+        rss: captured.rss,
+    })
+}
+
+/// The runtime's layouts in `program`, and what the document says about its target.
+fn describe(
+    program: &Program,
+    target: &mut Target,
+    progress: &Progress,
+) -> Result<Layouts, Failure> {
+    let exe = program.exe();
+    let version = exe.go_version();
+    target.runtime = Some("go".into());
+    target.runtime_version = Some(Text::new(&exe.build_info().version));
+    target.debug_info = Some(exe.has_debug_info());
+    if version.support() == Support::Newer {
+        progress.remark(&format!(
+            "{version} is newer than go1.{}, the newest release that leakscope knows: mind the coverage",
+            GoVersion::NEWEST_MINOR
+        ));
+    }
+    Ok(Layouts::resolve(
+        program.debug(),
+        &version.to_string(),
+        program.bias(),
+    )?)
+}

@@ -1,0 +1,248 @@
+//! Documents made of a heap.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use leakscope_go::coverage::Amount as GoAmount;
+use leakscope_go::heap::GoHeap;
+use leakscope_go::maps::{MapInfo, Structure};
+use leakscope_graph::{Histogram, Resolver, TypeRow as GraphRow};
+use leakscope_report::{
+    Address, Amount, AnalyzeDoc, Classic, Coverage, Document, Gap, Generation, Goroutines, Growth,
+    Head, Heap, HistoDoc, Kept, MapRow, MapSums, MapsDoc, PackageRow, Process, Swiss, Text,
+    TypeRow,
+};
+
+use crate::head::head;
+use crate::read::Subject;
+
+/// The overview, with at most `limit` types and maps.
+pub(crate) fn analyze(subject: &Subject, limit: Option<usize>) -> AnalyzeDoc {
+    let heap = &subject.heap;
+    let totals = &heap.totals;
+    let mut types = types(heap, &heap.histogram.reachable);
+    let type_count = types.len() as u64;
+    types.truncate(limit.unwrap_or(usize::MAX));
+    AnalyzeDoc {
+        head: head_of(Document::Analyze, subject),
+        process: Process {
+            threads: subject.capture.threads,
+            goroutines: Goroutines {
+                count: totals.goroutines,
+                manual_bytes: totals.manual_bytes,
+            },
+            rss_bytes: subject.rss,
+        },
+        heap: Heap {
+            allocated: amount(totals.allocated),
+            unswept: amount(totals.unswept),
+            reachable: amount(totals.reachable),
+            maybe_reachable: amount(totals.maybe_reachable),
+            unreachable: amount(totals.unreachable),
+            unreachable_kept: totals
+                .unreachable_kept
+                .iter()
+                .map(|(reason, kept)| Kept {
+                    reason: Text::new(reason),
+                    amount: amount(*kept),
+                })
+                .collect(),
+            spans: totals.spans,
+            span_bytes: totals.span_bytes,
+        },
+        type_count,
+        types,
+        map_sums: map_sums(&heap.maps),
+        maps: maps(heap, limit),
+    }
+}
+
+/// Objects by type and package. The lists are cut to `limit`.
+pub(crate) fn histo(subject: &Subject, limit: Option<usize>) -> HistoDoc {
+    let heap = &subject.heap;
+    let limit = limit.unwrap_or(usize::MAX);
+    let mut types_ = types(heap, &heap.histogram.reachable);
+    let mut unreachable = types(heap, &heap.histogram.unreachable);
+    let mut packages = packages(heap);
+    let doc = HistoDoc {
+        head: head_of(Document::Histo, subject),
+        reachable: sum(&types_),
+        garbage: sum(&unreachable),
+        type_count: types_.len() as u64,
+        package_count: packages.len() as u64,
+        unreachable_type_count: unreachable.len() as u64,
+        types: Vec::new(),
+        packages: Vec::new(),
+        unreachable: Vec::new(),
+    };
+    types_.truncate(limit);
+    unreachable.truncate(limit);
+    packages.truncate(limit);
+    HistoDoc {
+        types: types_,
+        packages,
+        unreachable,
+        ..doc
+    }
+}
+
+/// Maps, the largest first, at most `limit` of them.
+pub(crate) fn maps_doc(subject: &Subject, limit: Option<usize>) -> MapsDoc {
+    let heap = &subject.heap;
+    MapsDoc {
+        head: head_of(Document::Maps, subject),
+        sums: map_sums(&heap.maps),
+        maps: maps(heap, limit),
+    }
+}
+
+fn head_of(document: Document, subject: &Subject) -> Head {
+    head(
+        document,
+        subject.target.clone(),
+        subject.capture.clone(),
+        coverage(subject),
+    )
+}
+
+fn amount(amount: GoAmount) -> Amount {
+    Amount {
+        objects: amount.objects,
+        bytes: amount.bytes,
+    }
+}
+
+fn coverage(subject: &Subject) -> Coverage {
+    let coverage = &subject.heap.coverage;
+    let of_heap = coverage.gaps.iter().map(|gap| Gap {
+        reason: gap.reason.into(),
+        count: gap.count,
+        examples: gap.examples.iter().map(|at| Address(at.0)).collect(),
+    });
+    Coverage {
+        named_bytes_share: (coverage.all.bytes > 0)
+            .then(|| coverage.named.bytes as f64 / coverage.all.bytes as f64),
+        objects: Some(coverage.all.objects),
+        bytes: Some(coverage.all.bytes),
+        untyped_with_pointers: Some(amount(coverage.untyped_scan)),
+        untyped_without_pointers: Some(amount(coverage.untyped_noscan)),
+        gaps: subject.gaps.iter().cloned().chain(of_heap).collect(),
+    }
+}
+
+/// Rows by name: types that are spelled the same in the same package are told as one.
+fn types(heap: &GoHeap, rows: &[GraphRow]) -> Vec<TypeRow> {
+    let mut by_name: BTreeMap<(Text, Text), (u64, u64)> = BTreeMap::new();
+    for row in rows {
+        let name = Text::new(heap.names.type_name(row.type_).as_bytes());
+        let package = Text::new(heap.names.package(row.type_).as_bytes());
+        let sum = by_name.entry((name, package)).or_default();
+        sum.0 += row.count;
+        sum.1 += row.bytes;
+    }
+    let mut rows: Vec<TypeRow> = by_name
+        .into_iter()
+        .map(|((type_, package), (count, bytes))| TypeRow {
+            type_,
+            package,
+            count,
+            bytes,
+        })
+        .collect();
+    // Stable: equal sums stay in the order of their names.
+    rows.sort_by_key(|row| Reverse(row.bytes));
+    rows
+}
+
+fn packages(heap: &GoHeap) -> Vec<PackageRow> {
+    Histogram::by_package(&heap.histogram.reachable, &heap.names)
+        .into_iter()
+        .map(|row| PackageRow {
+            package: row.package.into(),
+            count: row.count,
+            bytes: row.bytes,
+        })
+        .collect()
+}
+
+fn sum(rows: &[TypeRow]) -> Amount {
+    Amount {
+        objects: rows.iter().map(|r| r.count).sum(),
+        bytes: rows.iter().map(|r| r.bytes).sum(),
+    }
+}
+
+fn map_sums(maps: &[MapInfo]) -> MapSums {
+    let mut sums = MapSums {
+        count: maps.len() as u64,
+        ..MapSums::default()
+    };
+    for map in maps {
+        // Lengths are what the target says; a hostile one could say anything.
+        sums.len = sums.len.saturating_add(map.len);
+        sums.bytes = sums.bytes.saturating_add(map.bytes);
+        sums.rebuilt_bytes = sums.rebuilt_bytes.saturating_add(map.rebuilt_bytes);
+        sums.waste_bytes = sums.waste_bytes.saturating_add(map.waste_bytes());
+    }
+    sums
+}
+
+fn maps(heap: &GoHeap, limit: Option<usize>) -> Vec<MapRow> {
+    let mut largest: Vec<&MapInfo> = heap.maps.iter().collect();
+    largest.sort_by_key(|map| (Reverse(map.bytes), map.address));
+    largest.truncate(limit.unwrap_or(usize::MAX));
+    largest.into_iter().map(|map| map_row(heap, map)).collect()
+}
+
+fn map_row(heap: &GoHeap, map: &MapInfo) -> MapRow {
+    let owner = heap.map_owner(map);
+    let (classic, swiss) = match map.structure {
+        Structure::Classic(inside) => (Some(classic(&inside)), None),
+        Structure::Swiss(inside) => (
+            None,
+            Some(Swiss {
+                global_depth: inside.global_depth,
+                directory_len: inside.directory_len,
+                tables: inside.tables,
+                tombstones: inside.tombstones,
+            }),
+        ),
+    };
+    MapRow {
+        address: Address(map.address.0),
+        owner: (!owner.is_empty()).then(|| Text::new(&owner)),
+        reachable: map.object.map(|object| heap.reach.is_reached(object)),
+        type_: Text::new(heap.names.type_name(map.type_).as_bytes()),
+        generation: if classic.is_some() {
+            Generation::Classic
+        } else {
+            Generation::Swiss
+        },
+        len: map.len,
+        slots: map.slots,
+        load: map.load(),
+        bytes: map.bytes,
+        rebuilt_bytes: map.rebuilt_bytes,
+        waste_bytes: map.waste_bytes(),
+        cells: map.cells,
+        torn: map.torn,
+        incomplete: map.incomplete,
+        classic,
+        swiss,
+    }
+}
+
+fn classic(inside: &leakscope_go::maps::Classic) -> Classic {
+    /// `sameSizeGrow` in `runtime/map.go`: the growth is into an array of the same size.
+    const SAME_SIZE_GROW: u8 = 8;
+    Classic {
+        log2_buckets: inside.b,
+        overflow_buckets: u64::from(inside.overflow),
+        overflow_free: u64::from(inside.overflow_free),
+        growth: inside.growth.map(|growth| Growth {
+            same_size: inside.flags & SAME_SIZE_GROW != 0,
+            old_buckets: growth.old_buckets,
+            evacuated: growth.evacuated,
+        }),
+    }
+}
