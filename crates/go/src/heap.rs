@@ -20,7 +20,7 @@ use crate::resolver::Names;
 use crate::roots::{RootSource, Roots};
 use crate::specials::{SpecialKind, Specials};
 use crate::types::{GcMasks, TypeTable};
-use crate::typing::{Typed, Typing, UNTYPED_NOSCAN, UNTYPED_SCAN};
+use crate::typing::{TINY_BLOCK, Typed, Typing, UNTYPED_NOSCAN, UNTYPED_SCAN};
 
 /// Captured bytes between two returns of memory to the kernel while references are collected.
 const RELEASE_STEP: u64 = 8 << 20;
@@ -259,9 +259,6 @@ fn totals(objects: &Objects, roots: &Roots, reach: &Reach) -> Totals {
     totals.unreachable_kept = kept.rows();
     totals
 }
-
-/// Bytes of a block of the tiny allocator (`runtime.maxTinySize`): several small objects without pointers share one.
-const TINY_BLOCK: u64 = 16;
 
 /// Unreachable objects that outlive the next collection.
 #[derive(Default)]

@@ -11,7 +11,7 @@ use crate::spans::{MAX_SLOTS, SlotState, Span, Sweep, read_spans};
 const COARSE_SHIFT: u32 = 8;
 
 /// An allocated slot that an address falls into.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Hit {
     /// The object.
     pub obj: u32,

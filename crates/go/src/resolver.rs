@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::maps::{MapKind, Walker};
 use crate::owners::RootNames;
 use crate::program::Program;
+use crate::syncmap::SHAPE;
 use crate::types::{TypeId, TypeTable};
 use crate::typing::{Shape, Shapes};
 
@@ -115,11 +116,20 @@ impl Names {
             (at / stride.max(1) < GROUP_SLOTS && at % stride.max(1) < size).then(|| at % stride)
         };
         let stored = [
-            (part(cell.elems, cell.elem_stride, cell.elem_size), kind.elem, kind.indirect_elem),
-            (part(cell.keys, cell.key_stride, cell.key_size), kind.key, kind.indirect_key),
+            (
+                part(cell.elems, cell.elem_stride, cell.elem_size),
+                kind.elem,
+                kind.indirect_elem,
+            ),
+            (
+                part(cell.keys, cell.key_stride, cell.key_size),
+                kind.key,
+                kind.indirect_key,
+            ),
         ];
         // Neither key nor elem: the pointer to the next overflow bucket.
-        let Some((at, type_, indirect)) = stored.into_iter().find_map(|(at, t, i)| Some((at?, t, i)))
+        let Some((at, type_, indirect)) =
+            stored.into_iter().find_map(|(at, t, i)| Some((at?, t, i)))
         else {
             return;
         };
@@ -154,18 +164,15 @@ fn row(
             plain("[]*runtime.bmap", "runtime", Steps::Inside)
         }
         Shape::Value(t) => Row {
-            name: visible(types.name(t)).to_owned(),
+            name: visible(types.name(t)),
             package: types.package(t).to_owned(),
             steps: Steps::Value(t),
         },
         Shape::Array(t) => {
-            let name = types.name(t);
+            let name = visible(types.name(t));
             Row {
                 // Arrays of groups and buckets are known by the runtime's name for one of them.
-                name: match visible(name) {
-                    cells if cells.starts_with("map.") => cells.to_owned(),
-                    elem => format!("[]{elem}"),
-                },
+                name: if name.starts_with("map.") { name } else { format!("[]{name}") },
                 package: types.package(t).to_owned(),
                 steps: Steps::Array(t, size),
             }
@@ -180,9 +187,9 @@ fn row(
     }
 }
 
-/// The name of a type without the compiler's mark for types that are never compared.
-fn visible(name: &str) -> &str {
-    name.strip_prefix("noalg.").unwrap_or(name)
+/// The name of a type without the compiler's marks for types that are never compared or stand for all of their shape.
+fn visible(name: &str) -> String {
+    name.replace("noalg.", "").replace(SHAPE, "")
 }
 
 fn cells_row(types: &TypeTable, kinds: &FxHashMap<TypeId, MapKind>, map: TypeId) -> Row {
@@ -191,11 +198,11 @@ fn cells_row(types: &TypeTable, kinds: &FxHashMap<TypeId, MapKind>, map: TypeId)
         Some(Walker::Classic(..)) => "bucket",
         _ => "group",
     };
-    let name = types.name(map);
-    let rest = name.strip_prefix("map").unwrap_or(name);
+    let part = |t: Option<TypeId>| t.map_or("?".to_owned(), |t| visible(types.name(t)));
+    let (key, elem) = (part(kind.map(|k| k.key)), part(kind.map(|k| k.elem)));
     let steps = kind.map_or(Steps::Unknown, Steps::Cells);
     Row {
-        name: format!("map.{word}{rest}"),
+        name: format!("map.{word}[{key}]{elem}"),
         package: String::new(),
         steps,
     }

@@ -10,6 +10,9 @@ use crate::types::{TypeId, TypeTable};
 /// Packages with such a trie.
 const PACKAGES: [&str; 3] = ["internal/sync", "internal/concurrent", "unique"];
 
+/// Prefix of the compiler's names for types of one shape.
+pub(crate) const SHAPE: &str = "go.shape.";
+
 /// One instance of the generic trie.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Trie {
@@ -31,12 +34,14 @@ pub(crate) fn tries(debug: &DebugInfo, types: &TypeTable) -> Vec<Trie> {
         let Some((package, arguments)) = node_of(debug.name_of(die)) else {
             continue;
         };
-        let (Some(node), Some(flag)) = (types.from_dwarf(die), debug.field_of(die, "isEntry")) else {
+        let (Some(node), Some(flag)) = (types.from_dwarf(die), debug.field_of(die, "isEntry"))
+        else {
             continue;
         };
+        let shaped = shaped(arguments);
         let sibling = |name: &str| {
-            let die = debug.type_named(&format!("{package}.{name}[{arguments}"))?;
-            types.from_dwarf(die)
+            let named = |arguments| debug.type_named(&format!("{package}.{name}[{arguments}"));
+            types.from_dwarf(named(arguments).or_else(|| named(&shaped))?)
         };
         tries.push(Trie {
             node,
@@ -46,6 +51,23 @@ pub(crate) fn tries(debug: &DebugInfo, types: &TypeTable) -> Vec<Trie> {
         });
     }
     tries
+}
+
+/// Type arguments (with the closing bracket) as the compiler spells them in code that it shares between types of the
+/// same shape: some types are only known from there.
+fn shaped(arguments: &str) -> String {
+    let mut out = String::from(SHAPE);
+    let mut depth = 0;
+    for c in arguments.chars() {
+        out.push(c);
+        match c {
+            '[' | '{' | '(' => depth += 1,
+            ']' | '}' | ')' => depth -= 1,
+            ',' if depth == 0 => out.push_str(SHAPE),
+            _ => {}
+        }
+    }
+    out
 }
 
 /// Package and type arguments of a node type.

@@ -1,9 +1,15 @@
 //! Footprint of the bucket maps of Go 1.23 and older (and of later ones built with `GOEXPERIMENT=noswissmap`).
 
-use crate::{AllocRules, Footprint, GROUP_SLOTS};
+use crate::{AllocRules, Footprint, GROUP_SLOTS, occupancy};
 
 /// Bytes of `runtime.mapextra`: three words, in every version.
 const MAPEXTRA_SIZE: u64 = 24;
+/// Bytes of a slice header.
+const SLICE_SIZE: u64 = 24;
+/// Slices of this length and more grow by less than double (`runtime.nextslicecap`).
+const GROWS_BY_HALF: u64 = 256;
+/// Entries past this number are not computed exactly: no address space holds them.
+const MAX_ENTRIES: u64 = 1 << 48;
 /// From this many doublings on, overflow buckets are allocated with the array (`runtime.makeBucketArray`).
 const PREALLOC_FROM: u8 = 4;
 /// More doublings than an address space can hold.
@@ -57,20 +63,48 @@ impl ClassicMap {
         )
     }
 
-    /// What `make(map[K]V, entries)` allocates, with the first bucket of a small map that holds something. A filled map
-    /// may link a few more overflow buckets, as its hash seed has it.
+    /// What a map made by `make(map[K]V, entries)` takes once it holds that many entries: what the runtime allocates
+    /// then (`makemap`), and the overflow buckets that a good hash makes it link on average (`newoverflow`).
     pub fn footprint(&self, entries: u64) -> Footprint {
+        let entries = entries.min(MAX_ENTRIES);
         let b = self.log2_buckets(entries);
+        let preallocated = self.array_buckets(b).saturating_sub(1 << b);
+        let beyond = |k: u64| k.saturating_sub(GROUP_SLOTS).div_ceil(GROUP_SLOTS) as f64;
+        let overflow = occupancy::total(occupancy::mean(entries, 1 << b, beyond), 1 << b);
+        let single = overflow.saturating_sub(preallocated);
         let mut headers = self.alloc.slot_size(self.header_size, false);
-        if self.array_buckets(b) > 1 << b {
+        if preallocated > 0 || (self.noscan && overflow > 0) {
             headers += self.alloc.slot_size(MAPEXTRA_SIZE, false);
         }
-        let arrays = if entries == 0 { 0 } else { self.array_bytes(b) };
+        if self.noscan && overflow > 0 {
+            headers += self.alloc.slot_size(SLICE_SIZE, false);
+            headers = headers.saturating_add(self.pointers_appended(overflow));
+        }
+        let mut arrays = if entries == 0 { 0 } else { self.array_bytes(b) };
+        let one = self.alloc.slot_size(self.bucket_size, self.noscan);
+        arrays = arrays.saturating_add(single.saturating_mul(one));
         Footprint {
             headers,
             arrays,
             ..Footprint::default()
         }
+    }
+
+    /// Slot of an array of pointers that grew to `len` pointers by appending one at a time (`runtime.growslice`).
+    fn pointers_appended(&self, len: u64) -> u64 {
+        let mut capacity = 0u64;
+        while capacity < len {
+            let wanted = if capacity < GROWS_BY_HALF {
+                capacity * 2
+            } else {
+                capacity + (capacity + 3 * GROWS_BY_HALF) / 4
+            };
+            capacity = self
+                .alloc
+                .usable_size(wanted.max(1).saturating_mul(8), false)
+                / 8;
+        }
+        self.alloc.slot_size(capacity.saturating_mul(8), false)
     }
 
     /// Slot sizes that arrays of this type can have, for arrays of at most `max_bytes` bytes; rising.
@@ -136,13 +170,35 @@ mod tests {
             "17 buckets of 144 bytes lie in a slot of 2688, which holds 18"
         );
         assert_eq!(map(144, false).array_buckets(4), 18);
-        assert_eq!(m.footprint(1_000_000).arrays, 40_108_032);
+        assert_eq!(m.array_bytes(18), 40_108_032);
+        assert_eq!(
+            m.footprint(1_000_000).arrays,
+            40_108_032,
+            "4,200 overflow buckets fit behind the array"
+        );
     }
 
     #[test]
     fn an_empty_map_is_its_header() {
         assert_eq!(map(208, false).footprint(0).total(), 48);
         assert_eq!(map(208, false).footprint(1).total(), 256);
+    }
+
+    /// 100,000 entries in 2^14 buckets of a map made for them by Go 1.23 linked 2,699 overflow buckets.
+    #[test]
+    fn overflow_buckets_beyond_the_preallocated_ones_are_objects_of_their_own() {
+        let m = map(144, false);
+        let single = (m.footprint(100_000).arrays - m.array_bytes(14)) / 144;
+        assert!(
+            (2_699 - 1_024 - 60..2_699 - 1_024 + 60).contains(&single),
+            "{single}"
+        );
+        assert_eq!(m.footprint(8).arrays, 144);
+        let noscan = map(144, true).footprint(100_000);
+        assert!(
+            noscan.headers > 2_600 * 8 && noscan.headers < 4_000 * 8,
+            "{noscan:?}"
+        );
     }
 
     #[test]

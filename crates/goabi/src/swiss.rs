@@ -1,6 +1,6 @@
 //! Footprint of the Swiss maps of Go 1.24 and later.
 
-use crate::{AllocRules, Footprint, GROUP_SLOTS};
+use crate::{AllocRules, Footprint, GROUP_SLOTS, occupancy};
 
 /// Most slots a table has before it splits (`internal/runtime/maps.maxTableCapacity`).
 pub const MAX_TABLE_CAPACITY: u64 = 1024;
@@ -45,8 +45,8 @@ impl SwissMap {
         (tables, slots)
     }
 
-    /// What `make(map[K]V, entries)` allocates, with the first group of a small map that holds something. Of a filled
-    /// map a few tables may have split, as its hash seed has it.
+    /// What a map made by `make(map[K]V, entries)` takes once it holds that many entries: what the runtime allocates
+    /// then (`NewMap`), and the tables that a good hash makes split on average (`table.rehash`).
     pub fn footprint(&self, entries: u64) -> Footprint {
         let headers = self.alloc.slot_size(HEADER_SIZE, false);
         let (tables, slots) = self.tables(entries);
@@ -62,11 +62,19 @@ impl SwissMap {
                 ..Footprint::default()
             };
         }
+        let limit = slots * MAX_AVG_GROUP_LOAD / GROUP_SLOTS;
+        let full = occupancy::mean(entries.min(MAX_ENTRIES), tables, |k| f64::from(k > limit));
+        let full = occupancy::total(full, tables).min(tables);
+        // A full table doubles its slots, or becomes two where it has the most slots already.
+        let splits = if slots == MAX_TABLE_CAPACITY { full } else { 0 };
+        let doubled = full - splits;
+        let arrays = (tables - doubled + splits).saturating_mul(self.groups_bytes(slots));
+        let entries_of_directory = if splits > 0 { tables * 2 } else { tables };
         Footprint {
             headers,
-            arrays: tables.saturating_mul(self.groups_bytes(slots)),
-            tables: tables * self.alloc.slot_size(TABLE_SIZE, false),
-            directory: self.alloc.slot_size(tables * 8, false),
+            arrays: arrays.saturating_add(doubled.saturating_mul(self.groups_bytes(slots * 2))),
+            tables: (tables + splits) * self.alloc.slot_size(TABLE_SIZE, false),
+            directory: self.alloc.slot_size(entries_of_directory * 8, false),
         }
     }
 
@@ -126,6 +134,21 @@ mod tests {
         assert_eq!(m.tables(899), (2, 1024));
         assert_eq!(m.tables(2_000_000), (4096, 1024));
         assert_eq!(m.tables(u64::MAX).1, 1024);
+    }
+
+    /// At 896 entries a table, about half of the tables get more than they can take.
+    #[test]
+    fn tables_that_get_more_than_their_share_split() {
+        let m = map(136, true);
+        let light = m.footprint(1 << 19);
+        assert_eq!(
+            (light.tables, light.directory),
+            (1024 * 32, 9472),
+            "{light:?}"
+        );
+        let brim = m.footprint(896 * 1024);
+        assert!((1400 * 32..1600 * 32).contains(&brim.tables), "{brim:?}");
+        assert_eq!(brim.directory, 18432);
     }
 
     #[test]

@@ -27,7 +27,9 @@ impl ChanLayout {
         Some(Self {
             buf: field("buf")?,
             waiting: [field("recvq.first")?, field("sendq.first")?],
-            sudog: debug.type_named("runtime.sudog").and_then(|d| types.from_dwarf(d)),
+            sudog: debug
+                .type_named("runtime.sudog")
+                .and_then(|d| types.from_dwarf(d)),
         })
     }
 }
@@ -43,7 +45,9 @@ impl Typing<'_> {
         }
         // The runtime puts the header and a buffer without pointers in one object, which it does not scan.
         let noscan = self.objects.spans()[hit.span as usize].noscan;
-        let shape = self.shapes.number(ShapeInfo::plain(Shape::Chan(chan), !noscan));
+        let shape = self
+            .shapes
+            .number(ShapeInfo::plain(Shape::Chan(chan), !noscan));
         if !self.offer(hit, Sure::Machinery, shape) || noscan {
             return;
         }

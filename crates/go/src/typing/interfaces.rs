@@ -5,7 +5,7 @@ use rustc_hash::FxHashMap;
 
 use crate::types::TypeId;
 
-use super::offer::Sure;
+use super::offer::Claim;
 use super::programs::Program;
 use super::walk::word;
 use super::{NONE, Typing};
@@ -42,15 +42,8 @@ impl Typing<'_> {
         };
         match boxed {
             Boxed::Pointer { shape } => {
-                let Some(at) = word(data, 0) else { return };
-                let Some(hit) = self.objects.find(at) else {
-                    return;
-                };
-                let span = &self.objects.spans()[hit.span as usize];
-                if at - hit.base == span.header() {
-                    // The runtime may box a value in place: then it is the first field of something larger.
-                    let fits = self.shapes.get(shape).slot == span.elem_size;
-                    self.offer(hit, if fits { Sure::Exact } else { Sure::Start }, shape);
+                if let Some(at) = word(data, 0) {
+                    self.claim(at, shape, Claim::Boxed);
                 }
             }
             Boxed::Direct { program } => self.values(program, data),

@@ -26,7 +26,9 @@ use crate::maps::MapKind;
 use crate::objects::{Hit, Objects};
 use crate::types::{TypeId, TypeTable};
 
+use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
+pub(crate) use offer::TINY_BLOCK;
 pub(crate) use run::Typed;
 pub(crate) use shapes::{Shape, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
 
@@ -51,7 +53,7 @@ struct OfType {
 const NONE: u32 = u32::MAX;
 
 /// An object to walk, from this value on.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Todo {
     hit: Hit,
     from: u64,
@@ -68,11 +70,14 @@ pub(crate) struct Typing<'a> {
     fixed: Fixed,
     of_type: Vec<OfType>,
     programs: Programs,
-    /// Per span its bytes, empty where they are not in the image.
-    spans: Vec<&'a [u8]>,
+    /// Per span its start and its bytes, which are empty where they are not in the image.
+    spans: Vec<(u64, &'a [u8])>,
+    facts: Vec<SpanFacts>,
     /// Per object its shape and how sure that is.
     type_of: Vec<u32>,
     todo: Vec<Todo>,
+    pending: Vec<Pending>,
+    found: Vec<(Hit, Pending)>,
     /// Groups and buckets typed by their header, to be walked if no map claims them.
     headed_cells: Vec<Hit>,
     /// Maps found and not walked yet.

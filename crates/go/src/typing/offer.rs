@@ -1,4 +1,7 @@
 //! Which of several types an object gets, when more than one pointer to it claims to know.
+//!
+//! Claims are collected and judged in batches: the three lookups of a claim (span, object, present type) miss the cache,
+//! and a loop over independent claims lets the processor wait for many of them at once.
 
 use crate::objects::Hit;
 
@@ -10,7 +13,7 @@ use super::shapes::ShapeInfo;
 /// object than a pointer to the struct.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 #[repr(u32)]
-pub(crate) enum Sure {
+pub(super) enum Sure {
     /// A pointer into the object's inside, as if it were an array.
     Inside = 1,
     /// A pointer to its start, of a type smaller than the slot.
@@ -25,35 +28,138 @@ pub(crate) enum Sure {
     Machinery,
 }
 
+/// Bytes of a block of the tiny allocator (`runtime.maxTinySize`).
+pub(crate) const TINY_BLOCK: u64 = 16;
+
 /// Bits of an entry of the column of types that hold the shape; [`Sure`] lies above them.
 const SHAPE_BITS: u32 = 28;
 /// Mask of the shape.
 pub(super) const SHAPE_MASK: u32 = (1 << SHAPE_BITS) - 1;
 
+/// Claims judged together.
+const BATCH: usize = 128;
+
+/// What sort of pointer makes a claim.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Claim {
+    /// A pointer to a value; the shape of its array has the next number.
+    Value,
+    /// A slice or string.
+    Slice,
+    /// The data word of an interface.
+    Boxed,
+}
+
+/// A claim that waits to be judged.
+#[derive(Clone, Copy)]
+pub(super) struct Pending {
+    at: u64,
+    shape: u32,
+    claim: Claim,
+}
+
+/// What judging a claim needs of a span, packed.
+#[derive(Clone, Copy)]
+pub(super) struct SpanFacts {
+    pub(super) elem_size: u64,
+    pub(super) usable: u64,
+    pub(super) header: u8,
+    pub(super) noscan: bool,
+}
+
+impl SpanFacts {
+    /// Whether objects are blocks of the tiny allocator, which several small values without pointers share.
+    fn tiny(&self) -> bool {
+        self.noscan && self.elem_size == TINY_BLOCK
+    }
+}
+
 impl Typing<'_> {
+    /// Claims `shape` for whatever `at` points into; judged by [`Self::flush`] at the latest.
+    #[inline]
+    pub(super) fn claim(&mut self, at: u64, shape: u32, claim: Claim) {
+        self.pending.push(Pending { at, shape, claim });
+        if self.pending.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    /// Judges every claim collected.
+    pub(super) fn flush(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        let mut found = std::mem::take(&mut self.found);
+        let objects = self.objects;
+        for claim in &pending {
+            if let Some(hit) = objects.find(claim.at) {
+                found.push((hit, *claim));
+            }
+        }
+        pending.clear();
+        self.pending = pending;
+        // What most claims repeat is settled by one comparison; the loop only touches the column of types.
+        found.retain(|(hit, claim)| {
+            let entry = self.type_of[hit.obj as usize];
+            entry >> SHAPE_BITS < Sure::Exact as u32 || entry & SHAPE_MASK != claim.shape
+        });
+        for (hit, claim) in &found {
+            self.judge(*hit, claim);
+        }
+        found.clear();
+        self.found = found;
+    }
+
+    fn judge(&mut self, hit: Hit, claim: &Pending) {
+        let span = self.facts[hit.span as usize];
+        let inside = claim.at - hit.base;
+        let shape = claim.shape;
+        let header = u64::from(span.header);
+        if inside == header {
+            let info = self.shapes.get(shape);
+            let fits = info.slot == span.elem_size;
+            let sure = match claim.claim {
+                Claim::Slice => Sure::Slice,
+                // The runtime may box a value in place: then it is the first field of something larger.
+                Claim::Boxed if fits => Sure::Exact,
+                Claim::Value if fits => Sure::Fits,
+                _ if info.size <= span.usable => Sure::Start,
+                _ => return,
+            };
+            self.offer(hit, sure, shape);
+        } else if span.tiny() {
+            self.offer(hit, Sure::Inside, shape);
+        } else {
+            let array = match claim.claim {
+                Claim::Value => shape + 1,
+                Claim::Slice => shape,
+                Claim::Boxed => return,
+            };
+            // Strings have no stride: they may start anywhere.
+            let stride = self.shapes.get(array).size;
+            let offset = inside.saturating_sub(header);
+            if offset.checked_rem(stride).unwrap_or(0) == 0 && stride <= span.usable {
+                self.offer(hit, Sure::Inside, array);
+            }
+        }
+    }
+
     /// Offers `shape` for the object of `hit`. What replaces an earlier shape is walked (again): entries only ever rise
     /// in (certainty, size), so that ends.
-    #[inline]
     pub(super) fn offer(&mut self, hit: Hit, sure: Sure, shape: u32) -> bool {
         let entry = self.type_of[hit.obj as usize];
         let new = (sure as u32) << SHAPE_BITS | shape;
-        if entry == new || entry >> SHAPE_BITS > sure as u32 {
+        let rank = entry >> SHAPE_BITS;
+        if entry == new || rank > sure as u32 {
             return false;
         }
-        self.replace(hit, entry, new, sure, shape)
-    }
-
-    fn replace(&mut self, hit: Hit, entry: u32, new: u32, sure: Sure, shape: u32) -> bool {
         let info = *self.shapes.get(shape);
-        if entry >> SHAPE_BITS == sure as u32
+        if rank == sure as u32
             && (sure >= Sure::Exact || self.shapes.get(entry & SHAPE_MASK).size >= info.size)
         {
             return false;
         }
         // The allocator itself decided by the type whether the object holds pointers: a type that says otherwise is not
         // the object's type.
-        let span = &self.objects.spans()[hit.span as usize];
-        if span.noscan == info.pointers {
+        if self.facts[hit.span as usize].noscan == info.pointers {
             return false;
         }
         self.type_of[hit.obj as usize] = new;
@@ -61,58 +167,6 @@ impl Typing<'_> {
             self.push(hit);
         }
         true
-    }
-
-    /// Offers a value of `shape` for whatever heap object `at` points into.
-    #[inline]
-    pub(super) fn offer_value(&mut self, at: u64, shape: u32, array: u32) {
-        if at == 0 {
-            return;
-        }
-        let Some(hit) = self.objects.find(at) else {
-            return;
-        };
-        let span = &self.objects.spans()[hit.span as usize];
-        let inside = at - hit.base;
-        if inside == span.header() {
-            let info = self.shapes.get(shape);
-            let sure = if info.slot == span.elem_size {
-                Sure::Fits
-            } else if info.size <= span.usable() {
-                Sure::Start
-            } else {
-                return;
-            };
-            self.offer(hit, sure, shape);
-        } else {
-            self.offer_inside(hit, inside - span.header().min(inside), array);
-        }
-    }
-
-    /// Offers an array for an object that something points into, `offset` bytes into its data.
-    fn offer_inside(&mut self, hit: Hit, offset: u64, array: u32) {
-        let stride = self.shapes.get(array).size;
-        let usable = self.objects.spans()[hit.span as usize].usable();
-        if stride != 0 && offset % stride == 0 && stride <= usable {
-            self.offer(hit, Sure::Inside, array);
-        }
-    }
-
-    /// Offers an array of `shape` for the object behind a slice.
-    #[inline]
-    pub(super) fn offer_slice(&mut self, at: u64, array: u32) {
-        if at == 0 {
-            return;
-        }
-        let Some(hit) = self.objects.find(at) else {
-            return;
-        };
-        let header = self.objects.spans()[hit.span as usize].header();
-        if at - hit.base == header {
-            self.offer(hit, Sure::Slice, array);
-        } else {
-            self.offer_inside(hit, (at - hit.base).saturating_sub(header), array);
-        }
     }
 }
 

@@ -103,12 +103,10 @@ impl Programs {
                 stride,
                 count,
             },
-            SlotKind::Pointer(target) => {
-                match self.tries.iter().position(|t| t.node == target) {
-                    Some(trie) => Op::TrieNode(trie as u32),
-                    None => Op::Slot(kind),
-                }
-            }
+            SlotKind::Pointer(target) => match self.tries.iter().position(|t| t.node == target) {
+                Some(trie) => Op::TrieNode(trie as u32),
+                None => Op::Slot(kind),
+            },
             _ => Op::Slot(kind),
         }
     }

@@ -17,7 +17,7 @@ use crate::types::{Slot, SlotKind, TypeId, TypeTable};
 use super::cells::Cells;
 use super::chan::ChanLayout;
 use super::interfaces::Boxes;
-use super::offer::{SHAPE_MASK, Sure};
+use super::offer::{SHAPE_MASK, SpanFacts, Sure};
 use super::programs::{Program as Steps, Programs};
 use super::shapes::{Shape, ShapeInfo, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
 use super::{Fixed, MapFacts, Typing};
@@ -87,7 +87,14 @@ impl<'a> Typing<'a> {
             } else {
                 span.bytes
             };
-            image.bytes(span.start, len).unwrap_or_default()
+            let bytes = image.bytes(span.start, len).unwrap_or_default();
+            (span.start.0, bytes)
+        });
+        let facts = objects.spans().iter().map(|span| SpanFacts {
+            elem_size: span.elem_size,
+            usable: span.usable(),
+            header: span.header() as u8,
+            noscan: span.noscan,
         });
         Self {
             image,
@@ -101,7 +108,10 @@ impl<'a> Typing<'a> {
             programs: Programs::new(tries),
             spans: spans.collect(),
             type_of: vec![0; objects.len() as usize],
+            facts: facts.collect(),
             todo: Vec::new(),
+            pending: Vec::new(),
+            found: Vec::new(),
             headed_cells: Vec::new(),
             maps: VecDeque::new(),
             outside_maps: FxHashSet::default(),
@@ -113,7 +123,7 @@ impl<'a> Typing<'a> {
     }
 
     fn check_spans(&self, gaps: &mut Gaps) {
-        for (span, bytes) in self.objects.spans().iter().zip(&self.spans) {
+        for (span, (_, bytes)) in self.objects.spans().iter().zip(&self.spans) {
             if !span.noscan && bytes.is_empty() {
                 gaps.add("span with pointers not in the image", span.start);
             }
@@ -124,7 +134,9 @@ impl<'a> Typing<'a> {
     pub(super) fn map(&mut self, at: Addr, map: TypeId) {
         let new = match self.objects.find(at.0) {
             Some(hit) if hit.base == at.0 => {
-                let shape = self.shapes.number(ShapeInfo::plain(Shape::MapHeader(map), true));
+                let shape = self
+                    .shapes
+                    .number(ShapeInfo::plain(Shape::MapHeader(map), true));
                 self.offer(hit, Sure::Machinery, shape)
             }
             Some(_) => false,
@@ -163,8 +175,12 @@ impl<'a> Typing<'a> {
         let elem = self.cell_program(kind.elem, kind.indirect_elem);
         kind.cell.visit = !key.is_empty() || !elem.is_empty();
         Some(MapFacts {
-            header: self.shapes.number(ShapeInfo::plain(Shape::MapHeader(map), true)),
-            cells: self.shapes.number(ShapeInfo::plain(Shape::MapCells(map), !kind.cell.noscan)),
+            header: self
+                .shapes
+                .number(ShapeInfo::plain(Shape::MapHeader(map), true)),
+            cells: self
+                .shapes
+                .number(ShapeInfo::plain(Shape::MapCells(map), !kind.cell.noscan)),
             key,
             elem,
             kind,
@@ -199,7 +215,9 @@ impl<'a> Typing<'a> {
         Typed {
             type_of,
             shapes: self.shapes,
-            kinds: kinds.filter_map(|(map, facts)| Some((*map, (*facts)?.kind))).collect(),
+            kinds: kinds
+                .filter_map(|(map, facts)| Some((*map, (*facts)?.kind)))
+                .collect(),
         }
     }
 }

@@ -21,7 +21,7 @@ impl Typing<'_> {
                 PointerBits::LargeType if !span.large_type.is_nil() => Some(span.large_type),
                 _ => continue,
             };
-            let bytes = self.spans[number];
+            let (_, bytes) = self.spans[number];
             for (obj, slot) in objects.slots(number as u32) {
                 if span.in_flight == Some(slot) {
                     continue;

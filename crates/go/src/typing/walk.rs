@@ -5,7 +5,7 @@ use leakscope_target::Addr;
 use crate::objects::Hit;
 use crate::types::{SlotKind, TypeId};
 
-use super::offer::SHAPE_MASK;
+use super::offer::{Claim, SHAPE_MASK};
 use super::programs::{Op, Program, Step};
 use super::shapes::{Shape, ShapeInfo};
 use super::{NONE, OfType, Todo, Typing};
@@ -14,6 +14,10 @@ use super::{NONE, OfType, Todo, Typing};
 const CHUNK: u64 = 1024;
 /// Objects on the worklist before whoever adds to it from the side (a walk over a map) has it drained.
 const HIGH_WATER: usize = 4096;
+/// Objects walked between two looks at the worklist.
+const BATCH: usize = 32;
+/// Bytes that one cache miss brings in.
+const CACHE_LINE: usize = 64;
 
 impl<'a> Typing<'a> {
     /// Puts an object on the worklist.
@@ -24,9 +28,36 @@ impl<'a> Typing<'a> {
 
     /// Walks until nothing is left to walk but maps.
     pub(super) fn drain(&mut self) {
-        while let Some(todo) = self.todo.pop() {
-            self.object(todo);
+        let mut batch = [Todo::default(); BATCH];
+        loop {
+            let Some(len) = self.take(&mut batch) else {
+                if self.pending.is_empty() {
+                    return;
+                }
+                self.flush();
+                continue;
+            };
+            for todo in &batch[..len] {
+                self.object(*todo);
+            }
         }
+    }
+
+    /// Takes some objects off the worklist. Touches their bytes first, all together: each is a cache miss that would
+    /// otherwise be waited for alone.
+    fn take(&mut self, batch: &mut [Todo; BATCH]) -> Option<usize> {
+        let len = self.todo.len().min(BATCH);
+        let rest = self.todo.len() - len;
+        batch[..len].copy_from_slice(&self.todo[rest..]);
+        self.todo.truncate(rest);
+        let mut touched = 0u8;
+        for todo in &batch[..len] {
+            let data = self.data(todo.hit);
+            touched ^= data.first().copied().unwrap_or(0);
+            touched ^= data.get(CACHE_LINE).copied().unwrap_or(0);
+        }
+        std::hint::black_box(touched);
+        (len > 0).then_some(len)
     }
 
     /// [`Self::drain`], if there is much to walk.
@@ -39,19 +70,16 @@ impl<'a> Typing<'a> {
 
     /// The data of an object: without its malloc header, up to the end of its slot.
     pub(super) fn data(&self, hit: Hit) -> &'a [u8] {
-        let span = &self.objects.spans()[hit.span as usize];
-        let start = (hit.base - span.start.0 + span.header()) as usize;
-        let bytes = self.spans[hit.span as usize];
-        bytes
-            .get(start..start + span.usable() as usize)
-            .unwrap_or_default()
+        let (start, bytes) = self.spans[hit.span as usize];
+        let facts = &self.facts[hit.span as usize];
+        let from = (hit.base - start) as usize + usize::from(facts.header);
+        let to = from.saturating_add(facts.usable as usize);
+        bytes.get(from..to).unwrap_or_default()
     }
 
     fn object(&mut self, todo: Todo) {
         let Todo { hit, from } = todo;
-        let info = *self
-            .shapes
-            .get(self.type_of[hit.obj as usize] & SHAPE_MASK);
+        let info = *self.shapes.get(self.type_of[hit.obj as usize] & SHAPE_MASK);
         let data = self.data(hit);
         if !info.tiled {
             return self.values(info.program, data);
@@ -107,12 +135,12 @@ impl<'a> Typing<'a> {
                 // An empty slice may point past its array, at another object.
                 if word(rest, 16) != Some(0) {
                     let array = self.of_type(elem).array;
-                    self.offer_slice(first, array);
+                    self.claim(first, array, Claim::Slice);
                 }
             }
             SlotKind::String => {
                 if word(rest, 8) != Some(0) {
-                    self.offer_slice(first, self.fixed.string);
+                    self.claim(first, self.fixed.string, Claim::Slice);
                 }
             }
             SlotKind::EmptyInterface => self.boxed(false, first, rest.get(8..).unwrap_or_default()),
@@ -140,8 +168,8 @@ impl<'a> Typing<'a> {
 
     #[inline]
     pub(super) fn pointer(&mut self, pointer: u64, target: TypeId) {
-        let shapes = self.of_type(target);
-        self.offer_value(pointer, shapes.value, shapes.array);
+        let shape = self.of_type(target).value;
+        self.claim(pointer, shape, Claim::Value);
     }
 
     /// The two shapes of a type.
