@@ -22,7 +22,7 @@ impl Executable {
         let mut found = None;
         for m in mappings
             .iter()
-            .filter(|m| m.file_offset <= first.file_offset)
+            .filter(|m| !m.path.is_empty() && m.file_offset <= first.file_offset)
         {
             // A mapping may start before the segment (segments that share a page, or joined mappings).
             let at_segment = m

@@ -7,10 +7,12 @@
 mod kind;
 mod maps;
 mod mask;
+mod not_in_heap;
 mod path;
 mod rtype;
 mod runtime_only;
 mod slots;
+mod spell_out;
 mod spelling;
 
 use std::sync::{Arc, OnceLock};
@@ -71,6 +73,7 @@ pub struct TypeTable {
     descriptors: Option<rtype::Layout>,
     maps: Option<maps::MapDescriptors>,
     empty_interface: Option<DieRef>,
+    not_in_heap: Vec<bool>,
 }
 
 impl TypeTable {
@@ -97,6 +100,7 @@ impl TypeTable {
             descriptors: rtype::Layout::resolve(debug),
             maps: maps::MapDescriptors::resolve(debug),
             empty_interface: debug.type_named("runtime.eface"),
+            not_in_heap: not_in_heap::find(debug),
             program,
         }
     }
@@ -144,7 +148,8 @@ impl TypeTable {
     /// The name as Go's `reflect` spells it: `main.session`, `map[string]*http.Request`.
     pub fn name(&self, id: TypeId) -> &str {
         match self.runtime_only(id) {
-            Some(t) => self.runtime_only_name(t),
+            Some(t) if !t.stated_name.is_empty() => &t.stated_name,
+            Some(t) => t.name.get_or_init(|| spell_out::spell_out(self, t).into()),
             None => self.labels(id).map_or("?", |l| &l.name),
         }
     }
@@ -302,6 +307,11 @@ impl TypeTable {
         };
         self.maps?
             .read(&FileMemory(&self.program), self.rtype(id)?, key, elem)
+    }
+
+    /// Whether values of the type never lie on the heap, so that the collector follows no pointer to them.
+    fn is_not_in_heap(&self, id: TypeId) -> bool {
+        self.not_in_heap.get(id.0 as usize) == Some(&true)
     }
 
     fn runtime_only(&self, id: TypeId) -> Option<&runtime_only::RuntimeType> {

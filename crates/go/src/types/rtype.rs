@@ -26,7 +26,11 @@ pub(super) struct Layout {
     array: (u64, u64),
     array_len: u64,
     chan: (u64, u64),
+    chan_dir: u64,
     func_size: u64,
+    func_in: u64,
+    func_out: u64,
+    uncommon_size: u64,
     interface_size: u64,
     interface_methods: u64,
     pointer: (u64, u64),
@@ -80,9 +84,26 @@ pub(super) struct Rtype {
     name: i32,
 }
 
+/// Parameters and results of a function type.
+pub(super) struct Signature {
+    pub(super) parameters: Vec<Addr>,
+    pub(super) results: Vec<Addr>,
+    /// The last parameter takes any number of values.
+    pub(super) variadic: bool,
+}
+
+/// In which directions a channel type can be used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum ChanDir {
+    Receive,
+    Send,
+    Both,
+}
+
 /// A field of a struct descriptor.
 pub(super) struct RawField {
     pub(super) name: String,
+    pub(super) tag: String,
     pub(super) embedded: bool,
     pub(super) type_: Addr,
     pub(super) offset: u64,
@@ -109,7 +130,11 @@ impl Layout {
             array: elem("internal/abi.ArrayType").unwrap_or_default(),
             array_len: at("internal/abi.ArrayType", "Len").unwrap_or_default(),
             chan: elem("internal/abi.ChanType").unwrap_or_default(),
+            chan_dir: at("internal/abi.ChanType", "Dir").unwrap_or_default(),
             func_size: size("internal/abi.FuncType").unwrap_or_default(),
+            func_in: at("internal/abi.FuncType", "InCount").unwrap_or_default(),
+            func_out: at("internal/abi.FuncType", "OutCount").unwrap_or_default(),
+            uncommon_size: size("internal/abi.UncommonType").unwrap_or_default(),
             interface_size: size("internal/abi.InterfaceType").unwrap_or_default(),
             interface_methods: at("internal/abi.InterfaceType", "Methods").unwrap_or_default(),
             pointer: elem("internal/abi.PtrType").unwrap_or_default(),
@@ -190,7 +215,7 @@ impl Layout {
             memory,
             module_of(modules, t.at)?.types.start.checked_add(offset)?,
         )?
-        .0;
+        .text;
         if t.tflag & self.rules.tflag_extra_star != 0 {
             return name.strip_prefix('*').map(str::to_owned);
         }
@@ -221,7 +246,7 @@ impl Layout {
         let at = t.at.checked_add(base)?.checked_add(self.pkg_path)?;
         let offset = memory.u32(at).ok().filter(|o| *o != 0 && *o as i32 > 0)?;
         let module = module_of(modules, t.at)?;
-        Some(read_name(memory, module.types.start.checked_add(u64::from(offset))?)?.0)
+        Some(read_name(memory, module.types.start.checked_add(u64::from(offset))?)?.text)
     }
 
     /// The type that an array, channel, map, pointer or slice refers to.
@@ -296,18 +321,60 @@ impl Layout {
 
     /// The fields of a struct with their names.
     pub(super) fn named_fields(&self, memory: &dyn Memory, t: &Rtype) -> Option<Vec<RawField>> {
-        /// Flag in a field's name: the field is embedded.
-        const EMBEDDED: u8 = 1 << 3;
         let named = |(name, type_, offset)| {
-            let (name, flags) = read_name(memory, name)?;
+            let name = read_name(memory, name)?;
+            let embedded = name.flags & NAME_EMBEDDED != 0;
+            let tag = if name.flags & NAME_TAG != 0 {
+                read_text(memory, name.end)?.0
+            } else {
+                String::new()
+            };
             Some(RawField {
-                name,
-                embedded: flags & EMBEDDED != 0,
+                name: name.text,
+                tag,
+                embedded,
                 type_,
                 offset,
             })
         };
         self.fields(memory, t)?.into_iter().map(named).collect()
+    }
+
+    /// The direction of a channel type (`abi.ChanDir`: 1 receive, 2 send).
+    pub(super) fn chan_dir(&self, memory: &dyn Memory, t: &Rtype) -> Option<ChanDir> {
+        match memory.u64(t.at.checked_add(self.chan_dir)?).ok()? {
+            1 => Some(ChanDir::Receive),
+            2 => Some(ChanDir::Send),
+            3 => Some(ChanDir::Both),
+            _ => None,
+        }
+    }
+
+    /// Parameters and results of a function type, which follow its descriptor (`abi.FuncType.InSlice`, `OutSlice`).
+    pub(super) fn signature(&self, memory: &dyn Memory, t: &Rtype) -> Option<Signature> {
+        const VARIADIC: u16 = 1 << 15;
+        let inputs = memory.u16(t.at.checked_add(self.func_in)?).ok()?;
+        let outputs = memory.u16(t.at.checked_add(self.func_out)?).ok()?;
+        let uncommon = if t.tflag & self.rules.tflag_uncommon != 0 {
+            self.uncommon_size
+        } else {
+            0
+        };
+        let mut at = t.at.checked_add(self.func_size)?.checked_add(uncommon)?;
+        let mut next = |_| {
+            let type_ = memory.ptr(at).ok()?;
+            at = at.checked_add(8)?;
+            Some(type_)
+        };
+        let parameters = (0..inputs).map(&mut next).collect::<Option<_>>()?;
+        let results = (0..outputs & !VARIADIC)
+            .map(&mut next)
+            .collect::<Option<_>>()?;
+        Some(Signature {
+            parameters,
+            results,
+            variadic: outputs & VARIADIC != 0,
+        })
     }
 }
 
@@ -339,11 +406,27 @@ fn module_of(modules: &[Module], at: Addr) -> Option<&Module> {
     modules.iter().find(|m| m.types.contains(at))
 }
 
-/// Reads an `abi.Name`: flags, length as a varint, bytes. Returns the text and the flags.
-fn read_name(memory: &dyn Memory, at: Addr) -> Option<(String, u8)> {
+/// Flags of an `abi.Name`: a tag follows; the field is embedded.
+const NAME_TAG: u8 = 1 << 1;
+const NAME_EMBEDDED: u8 = 1 << 3;
+
+/// An `abi.Name`: flags, length as a varint, bytes; then more, as the flags say.
+struct Name {
+    flags: u8,
+    text: String,
+    end: Addr,
+}
+
+fn read_name(memory: &dyn Memory, at: Addr) -> Option<Name> {
     let flags = memory.u8(at).ok()?;
+    let (text, end) = read_text(memory, at.checked_add(1)?)?;
+    Some(Name { flags, text, end })
+}
+
+/// Text with its length as a varint before it, and where it ends. Overlong text is cut.
+fn read_text(memory: &dyn Memory, at: Addr) -> Option<(String, Addr)> {
     let mut len = 0u64;
-    let mut start = at.checked_add(1)?;
+    let mut start = at;
     for shift in (0..28).step_by(7) {
         let b = memory.u8(start).ok()?;
         start = start.checked_add(1)?;
@@ -351,7 +434,10 @@ fn read_name(memory: &dyn Memory, at: Addr) -> Option<(String, u8)> {
         if b & 0x80 == 0 {
             let mut bytes = vec![0; len.min(MAX_NAME) as usize];
             memory.read(start, &mut bytes).ok()?;
-            return Some((String::from_utf8_lossy(&bytes).into_owned(), flags));
+            return Some((
+                String::from_utf8_lossy(&bytes).into_owned(),
+                start.checked_add(len)?,
+            ));
         }
     }
     None

@@ -2,25 +2,18 @@
 //!
 //! These are types made at run time by `reflect`, those of plugins, and the linker's helpers such as the groups of a map.
 
-use std::fmt::Write;
 use std::sync::OnceLock;
 
 use leakscope_target::{Addr, Memory};
 
 use super::kind::*;
 use super::maps::MapLayout;
-use super::rtype::{RawField, Rtype};
+use super::rtype::{ChanDir, Rtype};
 use super::slots::Slot;
 use super::{TypeField, TypeId, TypeTable};
 
 /// Most types taken in from descriptors alone: bounds what a damaged target can make us keep.
 const MAX_TYPES: usize = 1 << 20;
-
-/// Deepest nesting spelled out in the name of a type made at run time.
-const MAX_NAME_DEPTH: usize = 16;
-
-/// Longest name spelled out.
-const MAX_NAME: usize = 64 << 10;
 
 /// A type known by its descriptor alone.
 pub(super) struct RuntimeType {
@@ -31,17 +24,29 @@ pub(super) struct RuntimeType {
     pub(super) package: Box<str>,
     pub(super) slots: OnceLock<Box<[Slot]>>,
     pub(super) map: Option<MapLayout>,
-    fields: Box<[OwnField]>,
+    pub(super) fields: Box<[OwnField]>,
+    /// Parameters and results of a function type.
+    pub(super) signature: Option<Signature>,
+    pub(super) chan_dir: Option<ChanDir>,
     /// Empty where it has to be spelled out.
-    stated_name: Box<str>,
-    name: OnceLock<Box<str>>,
+    pub(super) stated_name: Box<str>,
+    pub(super) name: OnceLock<Box<str>>,
 }
 
-struct OwnField {
-    name: Box<str>,
+/// Parameters and results of a function type.
+pub(super) struct Signature {
+    pub(super) parameters: Box<[TypeId]>,
+    pub(super) results: Box<[TypeId]>,
+    pub(super) variadic: bool,
+}
+
+/// A field of a struct type.
+pub(super) struct OwnField {
+    pub(super) name: Box<str>,
+    pub(super) tag: Box<str>,
     offset: u64,
-    type_: TypeId,
-    embedded: bool,
+    pub(super) type_: TypeId,
+    pub(super) embedded: bool,
 }
 
 impl RuntimeType {
@@ -55,6 +60,8 @@ impl RuntimeType {
             slots: OnceLock::new(),
             map: None,
             fields: Box::default(),
+            signature: None,
+            chan_dir: None,
             stated_name: Box::default(),
             name: OnceLock::new(),
         }
@@ -141,35 +148,56 @@ impl TypeTable {
             Kind::Map { key, elem } => self.maps.and_then(|m| m.read(memory, t.at, key, elem)),
             _ => None,
         };
-        let raw = if kind == Kind::Struct {
-            layout.named_fields(memory, t)
-        } else {
-            None
+        let chan_dir = match kind {
+            Kind::Chan(_) => layout.chan_dir(memory, t),
+            _ => None,
+        };
+        let raw_fields = match kind {
+            Kind::Struct => layout.named_fields(memory, t),
+            _ => None,
+        };
+        let raw_signature = match kind {
+            Kind::Func => layout.signature(memory, t),
+            _ => None,
         };
         let mut fields = Vec::new();
-        for RawField {
-            name,
-            embedded,
-            type_,
-            offset,
-        } in raw.unwrap_or_default()
-        {
-            if let Some(type_) = self.take_in(memory, type_, todo) {
+        for f in raw_fields.unwrap_or_default() {
+            if let Some(type_) = self.take_in(memory, f.type_, todo) {
                 fields.push(OwnField {
-                    name: name.into(),
-                    offset,
+                    name: f.name.into(),
+                    tag: f.tag.into(),
+                    offset: f.offset,
                     type_,
-                    embedded,
+                    embedded: f.embedded,
                 });
             }
         }
+        let signature = raw_signature.map(|s| Signature {
+            parameters: self.take_in_all(memory, &s.parameters, todo),
+            results: self.take_in_all(memory, &s.results, todo),
+            variadic: s.variadic,
+        });
         if let Some(new) = self.runtime_only_mut(id) {
             new.kind = kind;
             new.stated_name = stated_name.into();
             new.package = package.into();
             new.map = map;
             new.fields = fields.into();
+            new.signature = signature;
+            new.chan_dir = chan_dir;
         }
+    }
+
+    fn take_in_all(
+        &mut self,
+        memory: &dyn Memory,
+        types: &[Addr],
+        todo: &mut Vec<(TypeId, Rtype)>,
+    ) -> Box<[TypeId]> {
+        types
+            .iter()
+            .filter_map(|at| self.take_in(memory, *at, todo))
+            .collect()
     }
 
     fn kind_of(
@@ -214,72 +242,5 @@ impl TypeTable {
     fn runtime_only_mut(&mut self, id: TypeId) -> Option<&mut RuntimeType> {
         let i = (id.0 as usize).checked_sub(self.program.debug().type_count())?;
         self.runtime_only.get_mut(i)
-    }
-
-    /// The name of a type known by its descriptor alone.
-    pub(super) fn runtime_only_name<'a>(&'a self, t: &'a RuntimeType) -> &'a str {
-        if !t.stated_name.is_empty() {
-            return &t.stated_name;
-        }
-        t.name.get_or_init(|| {
-            let mut name = String::new();
-            self.spell_out(t, &mut name, MAX_NAME_DEPTH);
-            name.into()
-        })
-    }
-
-    /// Spells a type by its parts, as `reflect` does for the types that it makes.
-    fn spell_out(&self, t: &RuntimeType, out: &mut String, depth: usize) {
-        if !t.stated_name.is_empty() {
-            out.push_str(&t.stated_name);
-            return;
-        }
-        if depth == 0 || out.len() > MAX_NAME {
-            out.push('?');
-            return;
-        }
-        let part = |id: TypeId, out: &mut String| match self.runtime_only(id) {
-            Some(t) => self.spell_out(t, out, depth - 1),
-            None => out.push_str(self.name(id)),
-        };
-        // Writing to a string cannot fail.
-        match t.kind {
-            Kind::Pointer(elem) => {
-                out.push('*');
-                part(elem, out);
-            }
-            Kind::Slice(elem) => {
-                out.push_str("[]");
-                part(elem, out);
-            }
-            Kind::Array { elem, len } => {
-                let _ = write!(out, "[{len}]");
-                part(elem, out);
-            }
-            Kind::Map { key, elem } => {
-                out.push_str("map[");
-                part(key, out);
-                out.push(']');
-                part(elem, out);
-            }
-            Kind::Chan(elem) => {
-                out.push_str("chan ");
-                part(elem, out);
-            }
-            Kind::Struct => {
-                out.push_str("struct {");
-                for (i, f) in t.fields().enumerate() {
-                    out.push_str(if i == 0 { " " } else { "; " });
-                    if !f.embedded {
-                        out.push_str(f.name);
-                        out.push(' ');
-                    }
-                    part(f.type_, out);
-                }
-                out.push_str(if t.fields.is_empty() { "}" } else { " }" });
-            }
-            Kind::Func => out.push_str("func(...)"),
-            _ => out.push('?'),
-        }
     }
 }

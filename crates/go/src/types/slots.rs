@@ -91,6 +91,9 @@ impl TypeTable {
     fn flatten(&self, id: TypeId, outer: &mut Vec<TypeId>) -> Vec<Slot> {
         let one = |kind| vec![Slot { offset: 0, kind }];
         match self.kind(id) {
+            Kind::Pointer(target) | Kind::Slice(target) if self.is_not_in_heap(target) => {
+                Vec::new()
+            }
             Kind::Pointer(target) => one(SlotKind::Pointer(target)),
             Kind::UnsafePointer => one(SlotKind::Unsafe),
             Kind::String => one(SlotKind::String),
