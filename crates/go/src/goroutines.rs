@@ -244,7 +244,7 @@ impl Reader<'_> {
         let machine = machine?;
         let mut registers = machine.thread.as_ref()?.registers;
         if machine.gsignal.contains(registers.sp) && !stack.contains(registers.sp) {
-            registers = interrupted_registers(self.image, &mut self.unwinder, machine, &registers)?;
+            registers = interrupted_registers(self.image, machine, &registers)?;
         }
         if !stack.contains(registers.sp) {
             // On the system stack: the switch saved the goroutine's own state, the vDSO's caller another one.
@@ -312,7 +312,7 @@ impl Reader<'_> {
         let mut sp = thread.registers.sp;
         if machine.gsignal.contains(sp) {
             let interrupted =
-                interrupted_registers(self.image, &mut self.unwinder, machine, &thread.registers);
+                interrupted_registers(self.image, machine, &thread.registers);
             sp = interrupted.map_or(sp, |r| r.sp);
         }
         let from = if machine.g0.contains(sp) {

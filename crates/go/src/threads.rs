@@ -4,15 +4,19 @@ use leakscope_target::{Addr, AddrRange, Image, Memory, Registers, Thread};
 
 use crate::coverage::Gaps;
 use crate::layouts::Layouts;
-use crate::unwind::{StackBytes, Start, StartKind, Unwinder};
+use crate::unwind::StackBytes;
 
 /// Most threads followed: the runtime refuses to make more than 10,000 unless told otherwise.
 const MAX_MACHINES: usize = 1 << 16;
 /// Registers in the order of the kernel's `sigcontext` on x86-64, as indices into [`Registers::general`]: r8 to r15,
 /// rdi, rsi, rbp, rbx, rdx, rax, rcx. rsp and rip follow.
 const SIGCONTEXT_ORDER: [usize; 15] = [7, 8, 9, 10, 11, 12, 13, 14, 5, 4, 6, 1, 3, 0, 2];
-/// Offset of those registers in `ucontext` (x86-64: flags, link, and the stack's three words).
-const SIGCONTEXT_AT: u64 = 40;
+/// The kernel's signal frame lies within this many bytes of the stack's end: registers and state of vector units, up to
+/// 11 KiB with all that x86-64 has.
+const SIGNAL_FRAME: u64 = 16 << 10;
+/// Offsets in the kernel's `ucontext` on x86-64: the signal stack (start, flags, size), and those registers.
+const UC_STACK: u64 = 16;
+const UC_REGISTERS: u64 = 40;
 
 /// One `runtime.m`.
 #[derive(Clone, Debug)]
@@ -157,41 +161,39 @@ fn stack_of(image: &Image, layouts: &Layouts, g: Addr) -> AddrRange {
     }
 }
 
-/// Where a thread that stands in a signal handler was interrupted: the kernel has put its registers on the signal
-/// stack, above the frame of the runtime's trampoline (sys_linux_amd64.s, `sigtramp`).
+/// Where a thread that stands in a signal handler was interrupted: the kernel has put its registers near the top of the
+/// signal stack, in a `ucontext` that names this very stack (`uc_stack`).
 pub(crate) fn interrupted_registers(
     image: &Image,
-    unwinder: &mut Unwinder<'_>,
     machine: &Machine,
     registers: &Registers,
 ) -> Option<Registers> {
-    let sp = registers.sp.0;
+    let stack = machine.gsignal;
+    let lowest = stack.end.0.saturating_sub(SIGNAL_FRAME);
+    let from = registers.sp.0.max(lowest).next_multiple_of(8);
     let bytes = image
-        .bytes(registers.sp, machine.gsignal.end.0.checked_sub(sp)?)
+        .bytes(Addr(from), stack.end.0.checked_sub(from)?)
         .ok()?;
-    let stack = StackBytes { from: sp, bytes };
-    let mut context = None;
-    let start = Start {
-        pc: registers.pc.0,
-        sp,
-        kind: StartKind::Interrupted,
+    let bytes = StackBytes { from, bytes };
+    // From the top down: handlers that ask the kernel for their stack keep copies of its answer further down.
+    let words = (bytes.bytes.len() / 8) as u32;
+    let mut candidates = (0..words).rev().map(|word| from + u64::from(word) * 8);
+    let context = |at: u64| {
+        let word = |offset: u64| bytes.word(at.checked_add(offset)?);
+        let named = word(UC_STACK)? == stack.start.0 && word(UC_STACK + 16)? == stack.len();
+        named.then_some(())?;
+        let mut general = [0; 15];
+        for (i, register) in SIGCONTEXT_ORDER.into_iter().enumerate() {
+            *general.get_mut(register)? = word(UC_REGISTERS + i as u64 * 8)?;
+        }
+        let sp = Addr(word(UC_REGISTERS + 15 * 8)?);
+        let pc = Addr(word(UC_REGISTERS + 16 * 8)?);
+        (!stack.contains(sp)).then_some(Registers {
+            pc,
+            sp,
+            fs_base: registers.fs_base,
+            general,
+        })
     };
-    unwinder.unwind(start, stack, |frame, _| match frame.func.name() {
-        "runtime.sigtramp" => context = Some(frame.fp),
-        // The handler has returned, and the stack pointer stands where the context begins.
-        "runtime.sigreturn__sigaction" => context = Some(frame.sp),
-        _ => {}
-    });
-    let at = context?.checked_add(SIGCONTEXT_AT)?;
-    let word = |i: u64| stack.word(at.checked_add(i * 8)?);
-    let mut general = [0; 15];
-    for (i, register) in SIGCONTEXT_ORDER.into_iter().enumerate() {
-        *general.get_mut(register)? = word(i as u64)?;
-    }
-    Some(Registers {
-        pc: Addr(word(16)?),
-        sp: Addr(word(15)?),
-        fs_base: registers.fs_base,
-        general,
-    })
+    candidates.find_map(context)
 }
