@@ -6,10 +6,11 @@
 //! with the thread that forked it.
 
 use std::os::fd::RawFd;
-use std::sync::atomic::Ordering::{Relaxed, Release};
+use std::sync::atomic::AtomicPtr;
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use super::shared::{Shared, answer, command, outcome};
-use super::sys;
+use super::sys::{self, Wait};
 use super::tracees::{Tracees, next_command};
 
 /// Real-time priority of the holder, where the machine allows it: on a loaded machine too it lets go in time.
@@ -27,6 +28,7 @@ pub(crate) struct Orders {
 
 /// The life of the holder, in the child. Never returns.
 pub(crate) fn run(shared: &Shared, orders: &Orders) -> ! {
+    TRACED.store(std::ptr::from_ref(shared).cast_mut(), Release);
     settle_in(orders);
     let tracees = Tracees::new(shared, orders.task_dir, orders.no_command);
     shared.set_answer(answer::READY);
@@ -75,7 +77,7 @@ fn settle_in(orders: &Orders) {
     if unsafe { libc::getppid() } != orders.parent {
         end();
     }
-    sys::keep_signals_out();
+    sys::keep_signals_out(reap_dead);
     // SAFETY: no arguments.
     unsafe { libc::setsid() };
     die_first();
@@ -104,6 +106,26 @@ fn settle_in(orders: &Orders) {
             0,
         )
     };
+}
+
+/// In the holder: the shared memory, for the signal handler.
+static TRACED: AtomicPtr<Shared> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Reaps traced threads that have died. A thread in `execve` waits for that, and PTRACE_SEIZE waits for the thread in
+/// `execve`: hence as a handler of SIGCHLD, which runs even inside that wait. Threads that a kill took from a stop are
+/// reaped here too, so that the target's parent can take note of its end.
+extern "C" fn reap_dead(_signal: libc::c_int) {
+    let errno = sys::errno();
+    // SAFETY: null, or set by `run` to what it borrows until this process ends; the page is made of atomics.
+    if let Some(shared) = unsafe { TRACED.load(Acquire).as_ref() } {
+        for slot in shared.used() {
+            let tid = slot.tid.load(Relaxed);
+            if sys::look(tid) == Wait::Dead {
+                sys::reap(tid);
+            }
+        }
+    }
+    sys::set_errno(errno);
 }
 
 /// The OOM killer should take this process before the target or leakscope.

@@ -76,6 +76,14 @@ pub(crate) fn detach(tid: i32, signal: i32) -> Result<(), i32> {
     check(unsafe { libc::ptrace(libc::PTRACE_DETACH, tid, 0usize, signal as usize) }).map(drop)
 }
 
+/// Sets the calling thread's errno: for a signal handler, which must leave it as it was.
+pub(crate) fn set_errno(value: i32) {
+    // SAFETY: the location is valid for the life of the thread.
+    let at = unsafe { libc::__errno_location() };
+    // SAFETY: see above.
+    unsafe { *at = value };
+}
+
 /// General registers of a stopped thread.
 pub(crate) fn registers(tid: i32) -> Result<libc::user_regs_struct, i32> {
     let mut regs = std::mem::MaybeUninit::<libc::user_regs_struct>::zeroed();
@@ -95,28 +103,24 @@ pub(crate) enum Wait {
         /// To be passed on when the thread runs again.
         signal: i32,
     },
-    /// Dead, or not ours (any more).
+    /// Dead, waiting to be reaped.
+    Dead,
+    /// Not ours (any more).
     Gone,
 }
 
 /// Looks at a traced thread without waiting and without consuming what it sees: were the stop consumed and this process
 /// killed, the kernel would forget the signal that the thread stopped for.
 pub(crate) fn look(tid: i32) -> Wait {
-    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-    let flags = libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT | libc::WNOHANG | libc::__WALL;
-    // SAFETY: `info` has room for the answer.
-    let rc = unsafe { libc::waitid(libc::P_PID, tid as libc::id_t, info.as_mut_ptr(), flags) };
-    if rc == -1 {
+    let Ok(info) = wait_for(tid, libc::WSTOPPED | libc::WEXITED | libc::WNOWAIT) else {
         return Wait::Gone;
-    }
-    // SAFETY: zeroed beforehand: valid whether or not the call filled it.
-    let info = unsafe { info.assume_init() };
+    };
     // SAFETY: the fields of SIGCHLD are what waitid fills; they are zero where it did not.
     if unsafe { info.si_pid() } == 0 {
         return Wait::Running;
     }
     if !matches!(info.si_code, libc::CLD_TRAPPED | libc::CLD_STOPPED) {
-        return Wait::Gone;
+        return Wait::Dead;
     }
     // SAFETY: as above.
     let status = unsafe { info.si_status() };
@@ -125,40 +129,34 @@ pub(crate) fn look(tid: i32) -> Wait {
     Wait::Stopped { signal }
 }
 
-/// Reaps every traced thread that has died. A thread in `execve` waits for that, and PTRACE_SEIZE waits for the thread in
-/// `execve`: hence as a handler of SIGCHLD, which runs even inside that wait.
-extern "C" fn reap_dead(_signal: libc::c_int) {
-    let saved = errno();
-    loop {
-        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
-        let flags = libc::WEXITED | libc::WNOHANG | libc::__WALL;
-        // SAFETY: `info` has room for the answer.
-        let rc = unsafe { libc::waitid(libc::P_ALL, 0, info.as_mut_ptr(), flags) };
-        // SAFETY: zeroed beforehand.
-        let info = unsafe { info.assume_init() };
-        // SAFETY: a field that waitid fills, zero where it did not.
-        if rc == -1 || unsafe { info.si_pid() } == 0 {
-            break;
-        }
-    }
-    // SAFETY: the location is valid for the life of the thread.
-    let at = unsafe { libc::__errno_location() };
-    // SAFETY: restores what the interrupted code may be about to read.
-    unsafe { *at = saved };
+/// Reaps a traced thread that [`look`] found dead. Of any other thread it would consume the stop, since the kernel
+/// reports stops of tracees whether they are asked for or not.
+pub(crate) fn reap(tid: i32) {
+    // Fails where somebody was quicker.
+    let _ = wait_for(tid, libc::WEXITED);
 }
 
-/// Blocks every signal but SIGCHLD, for which dead tracees are reaped.
-pub(crate) fn keep_signals_out() {
+fn wait_for(tid: i32, flags: i32) -> Result<libc::siginfo_t, i32> {
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    let flags = flags | libc::WNOHANG | libc::__WALL;
+    // SAFETY: `info` has room for the answer.
+    let rc = unsafe { libc::waitid(libc::P_PID, tid as libc::id_t, info.as_mut_ptr(), flags) };
+    check(rc.into())?;
+    // SAFETY: zeroed beforehand: valid whether or not the call filled it.
+    Ok(unsafe { info.assume_init() })
+}
+
+/// Blocks every signal but SIGCHLD, for which `on_death` is called when a child or tracee dies.
+pub(crate) fn keep_signals_out(on_death: extern "C" fn(libc::c_int)) {
     let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-    let handler: extern "C" fn(libc::c_int) = reap_dead;
     // SAFETY: a zeroed sigaction is valid (default action, empty mask), and stays so with these fields set.
     let action = unsafe {
         let a = action.assume_init_mut();
-        a.sa_sigaction = handler as libc::sighandler_t;
+        a.sa_sigaction = on_death as libc::sighandler_t;
         a.sa_flags = libc::SA_RESTART | libc::SA_NOCLDSTOP;
         a
     };
-    // SAFETY: `action` is valid, and its handler calls only async-signal-safe functions.
+    // SAFETY: `action` is valid; the caller's handler calls only async-signal-safe functions.
     unsafe { libc::sigaction(libc::SIGCHLD, action, std::ptr::null_mut()) };
     let mut set = std::mem::MaybeUninit::<libc::sigset_t>::zeroed();
     // SAFETY: fills the set.

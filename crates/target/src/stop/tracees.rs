@@ -191,7 +191,10 @@ impl<'a> Tracees<'a> {
                         slot.signal.store(signal, Relaxed);
                         slot.state.store(state::STOPPED, Relaxed);
                     }
-                    Wait::Gone => {
+                    gone @ (Wait::Dead | Wait::Gone) => {
+                        if gone == Wait::Dead {
+                            sys::reap(tid);
+                        }
                         slot.state.store(state::GONE, Relaxed);
                         // A thread that ran `execve` takes its leader's id: the id may have to be seized again.
                         clear_bit(&self.shared.known, tid);

@@ -2,4 +2,9 @@
 
 mod freezes;
 mod kills;
+mod planners;
+mod reading;
+mod refusals;
+mod silence;
 mod support;
+mod targets;

@@ -179,10 +179,14 @@ impl Heartbeat {
             assert_eq!(tracer, 0, "thread {tid} is still traced");
             assert!(!"Tt".contains(state), "thread {tid} is in state {state}");
         }
-        // Signals and nudges under way get time to arrive.
+        // Signals and expirations under way get time to arrive.
         let until = Instant::now() + Duration::from_secs(5);
+        let sent = self.sent;
+        let settled = |r: &BTreeMap<String, u64>| {
+            r["signals"] >= sent && r["ticks"].abs_diff(r["ticks_expected"]) <= 3
+        };
         let mut r = self.report();
-        while r["signals"] < self.sent && Instant::now() < until {
+        while !settled(&r) && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));
             r = self.report();
         }
