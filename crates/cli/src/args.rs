@@ -36,7 +36,7 @@ EXAMPLES
 #[command(
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    max_term_width = 100
+    max_term_width = 80
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -99,14 +99,14 @@ pub(crate) struct TargetArgs {
     /// Process id, core file, or name of a process
     #[arg(value_name = "TARGET", help_heading = "Arguments")]
     pub(crate) target: OsString,
-    /// Executable of a core, where the core's own path does not lead to it
+    /// Executable of a core, if not where the core says
     #[arg(long, value_name = "PATH", env = "LEAKSCOPE_EXE", hide_env = true)]
     pub(crate) exe: Option<PathBuf>,
-    /// Longest stop of a live process, such as 250ms or 2s
+    /// Longest stop of a live process
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = duration)]
     #[arg(env = "LEAKSCOPE_MAX_STOP", hide_env = true)]
     pub(crate) max_stop: Duration,
-    /// Read a live process without stopping it; the result may be torn
+    /// Do not stop a live process; the result may be torn
     #[arg(long, env = "LEAKSCOPE_NO_STOP", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) no_stop: bool,
 }
@@ -118,7 +118,7 @@ pub(crate) struct Common {
     /// Print JSON
     #[arg(long, global = true, env = "LEAKSCOPE_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
-    /// Write to FILE (mode 0600), not to standard output; - is standard output
+    /// Write to FILE, mode 0600 (- is standard output)
     #[arg(
         short,
         long,
@@ -177,7 +177,7 @@ pub(crate) enum ProgressKind {
 
 /// How many rows tables have.
 #[derive(Args, Clone, Copy, Debug)]
-#[command(next_help_heading = "Rows")]
+#[command(next_help_heading = "Output")]
 pub(crate) struct Rows {
     /// Most rows of each table
     #[arg(
@@ -188,7 +188,7 @@ pub(crate) struct Rows {
         conflicts_with = "all"
     )]
     pub(crate) limit: Option<NonZeroUsize>,
-    /// All rows (JSON has all unless --limit is given)
+    /// All rows; JSON of lists has them anyway
     #[arg(long, env = "LEAKSCOPE_ALL", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) all: bool,
 }

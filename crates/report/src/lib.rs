@@ -22,4 +22,4 @@ pub use json::to_json;
 pub use render::{Page, Render};
 pub use schema::schemas;
 pub use text::{MAX_TEXT, Text};
-pub use units::{bytes, count, nanoseconds, percent};
+pub use units::{bytes, count, nanoseconds, percent, things};

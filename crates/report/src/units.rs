@@ -29,6 +29,12 @@ pub fn count(n: u64) -> String {
     text
 }
 
+/// `n` things, with an `s` where there is not exactly one: `1 map`, `2,000 maps`.
+pub fn things(n: u64, thing: &str) -> String {
+    let s = if n == 1 { "" } else { "s" };
+    format!("{} {thing}{s}", count(n))
+}
+
 /// A share from 0 to 1 as a percentage with one decimal. Never rounded up to `100.0%` nor down to `0.0%` unless it is.
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;

@@ -6,22 +6,25 @@ use super::head::{coverage, fact, opening};
 use super::histo::{amount, types};
 use super::maps::{sums, top};
 use super::{HEADER, Page, Render, UNKNOWN};
-use crate::{Amount, AnalyzeDoc, bytes, count};
+use crate::{Amount, AnalyzeDoc, bytes, things};
 
 impl Render for AnalyzeDoc {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
         opening(&mut out, page, &self.head);
         let rss = self.process.rss_bytes.map_or(UNKNOWN.to_owned(), bytes);
-        let threads = self.process.threads.map_or(UNKNOWN.to_owned(), count);
+        let threads = self
+            .process
+            .threads
+            .map_or("threads unknown".to_owned(), |n| things(n, "thread"));
         let goroutines = &self.process.goroutines;
         fact(
             &mut out,
             page,
             "process",
             &format!(
-                "resident {rss}, {threads} threads, {} goroutines, {} of stacks and collector buffers",
-                count(goroutines.count),
+                "resident {rss}, {threads}, {}, {} of stacks and collector buffers",
+                things(goroutines.count, "goroutine"),
                 bytes(goroutines.manual_bytes)
             ),
         );
@@ -48,9 +51,9 @@ impl AnalyzeDoc {
     fn heap(&self, out: &mut String, page: &Page) {
         let heap = &self.heap;
         let spans = format!(
-            "{} allocated, in {} spans of {}",
+            "{} allocated, in {} of {}",
             amount(heap.allocated),
-            count(heap.spans),
+            things(heap.spans, "span"),
             bytes(heap.span_bytes)
         );
         fact(out, page, "heap", &spans);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::{CAUTION, DIM, HEADER, Page, UNKNOWN, wrap};
 use crate::text::shorten;
 use crate::{
-    Capture, Coverage, Head, Method, Target, TargetKind, bytes, count, nanoseconds, percent,
+    Capture, Coverage, Head, Method, Target, TargetKind, bytes, count, nanoseconds, percent, things,
 };
 
 /// Columns of the labels in front of facts.
@@ -79,19 +79,21 @@ fn target(target: &Target, columns: usize) -> String {
 
 fn capture(capture: &Capture) -> String {
     let copied = capture.copied_bytes.map_or(UNKNOWN.to_owned(), bytes);
-    let threads = capture.threads.map_or(UNKNOWN.to_owned(), count);
+    let threads = capture
+        .threads
+        .map_or("threads unknown".to_owned(), |n| things(n, "thread"));
     let at = capture.taken_at.as_deref().unwrap_or(UNKNOWN);
     let time = |ns: Option<u64>| ns.map_or(UNKNOWN.to_owned(), nanoseconds);
     match capture.method {
         Method::Stop => format!(
-            "stopped for {} (predicted {}), {threads} threads, {copied} copied, {at}",
+            "stopped for {} (predicted {}), {threads}, {copied} copied, {at}",
             time(capture.stop_measured_ns),
             time(capture.stop_predicted_ns),
         ),
         Method::NoStop => {
-            format!("read while running, not stopped, {threads} threads, {copied} copied, {at}")
+            format!("read while running, not stopped, {threads}, {copied} copied, {at}")
         }
-        Method::Core => format!("core file of {at}, {threads} threads"),
+        Method::Core => format!("core file of {at}, {threads}"),
         Method::Proc => format!("facts of the kernel, no memory read, {at}"),
     }
 }
@@ -102,9 +104,11 @@ pub(super) fn coverage(out: &mut String, page: &Page, coverage: &Coverage) {
         .named_bytes_share
         .map_or(UNKNOWN.to_owned(), percent);
     let total = coverage.bytes.map_or(UNKNOWN.to_owned(), bytes);
-    let objects = coverage.objects.map_or(UNKNOWN.to_owned(), count);
+    let objects = coverage
+        .objects
+        .map_or(UNKNOWN.to_owned(), |n| things(n, "object"));
     let gaps: u64 = coverage.gaps.iter().map(|g| g.count).sum();
-    let mut text = format!("{share} of {total} in {objects} objects named");
+    let mut text = format!("{share} of {total} in {objects} named");
     let untyped = [
         (coverage.untyped_with_pointers, "with"),
         (coverage.untyped_without_pointers, "without"),
@@ -113,9 +117,9 @@ pub(super) fn coverage(out: &mut String, page: &Page, coverage: &Coverage) {
         if let Some(amount) = amount.filter(|a| a.objects > 0) {
             let _ = write!(
                 text,
-                "; untyped {kind} pointers: {} in {} objects",
+                "; untyped {kind} pointers: {} in {}",
                 bytes(amount.bytes),
-                count(amount.objects)
+                things(amount.objects, "object")
             );
         }
     }

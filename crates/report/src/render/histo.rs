@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::head::{coverage, fact, opening};
 use super::table::{Column, Table};
 use super::{DIM, HEADER, Page, Render, shown};
-use crate::{Amount, HistoDoc, PackageRow, TypeRow, bytes, count, percent};
+use crate::{Amount, HistoDoc, PackageRow, TypeRow, bytes, count, percent, things};
 
 impl Render for HistoDoc {
     fn render(&self, page: &Page) -> String {
@@ -52,7 +52,11 @@ impl Render for HistoDoc {
 
 /// `1,234 objects, 5.6 MiB`.
 pub(super) fn amount(amount: Amount) -> String {
-    format!("{} objects, {}", count(amount.objects), bytes(amount.bytes))
+    format!(
+        "{}, {}",
+        things(amount.objects, "object"),
+        bytes(amount.bytes)
+    )
 }
 
 fn share_of(part: u64, whole: u64) -> String {
@@ -124,12 +128,7 @@ fn packages(out: &mut String, page: &Page, rows: &[PackageRow], all: u64, whole:
 /// Appends a line on rows that a table leaves out, where it does.
 pub(super) fn more(out: &mut String, rows: u64, of_what: &str, rest: u64) {
     if rows > 0 {
-        let s = if rows == 1 { "" } else { "s" };
-        let _ = writeln!(
-            out,
-            "{DIM}… and {} more {of_what}{s} with {}{DIM:#}",
-            count(rows),
-            bytes(rest)
-        );
+        let rows = things(rows, &format!("more {of_what}"));
+        let _ = writeln!(out, "{DIM}… and {rows} with {}{DIM:#}", bytes(rest));
     }
 }

@@ -7,7 +7,7 @@ use super::histo::more;
 use super::table::{Column, Table};
 use super::{DIM, HEADER, Page, Render, UNKNOWN, shown};
 use crate::text::{shorten, width};
-use crate::{Generation, MapRow, MapSums, MapsDoc, bytes, count, percent};
+use crate::{Generation, MapRow, MapSums, MapsDoc, bytes, count, percent, things};
 
 impl Render for MapsDoc {
     fn render(&self, page: &Page) -> String {
@@ -67,12 +67,12 @@ impl Render for MapsDoc {
     }
 }
 
-/// `12 maps, 3,456 entries, 7.8 MiB, 1.2 MiB less if rebuilt`.
+/// `12 maps holding 3,456 entries, 7.8 MiB, 1.2 MiB less if rebuilt`.
 pub(super) fn sums(sums: &MapSums) -> String {
+    let len = count(sums.len);
     format!(
-        "{} maps, {} entries, {}, {} less if rebuilt",
-        count(sums.count),
-        count(sums.len),
+        "{} holding {len} entries, {}, {} less if rebuilt",
+        things(sums.count, "map"),
         bytes(sums.bytes),
         bytes(sums.waste_bytes)
     )
@@ -135,16 +135,13 @@ fn notes(row: &MapRow) -> Option<String> {
             ));
         }
         if classic.overflow_buckets > 0 {
-            notes.push(format!(
-                "{} overflow buckets",
-                count(classic.overflow_buckets)
-            ));
+            notes.push(things(classic.overflow_buckets, "overflow bucket"));
         }
     }
     if let Some(swiss) = row.swiss
         && swiss.tombstones > 0
     {
-        notes.push(format!("{} tombstones", count(swiss.tombstones)));
+        notes.push(things(swiss.tombstones, "tombstone"));
     }
     if row.torn {
         notes.push("being written when captured".to_owned());

@@ -1,8 +1,10 @@
 //! Checks of the program that a process runs: Go, a version that is known, debug information.
 
+use std::io::ErrorKind;
+
 use leakscope_go::binary::{Executable, GoVersion, Support};
 use leakscope_report::{Check, Status, Target, Text};
-use leakscope_target::map_exe;
+use leakscope_target::{Error, map_exe};
 
 use super::{check, failing};
 use crate::advice::advice;
@@ -25,6 +27,18 @@ pub(super) fn checks(pid: i32, about: &mut Target) -> Vec<Check> {
                 release(&exe),
                 debug_info(&exe),
             ]
+        }
+        Err(Failure::Target(Error::Open { source, .. }))
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            let sudo = format!("sudo leakscope doctor {pid}");
+            vec![failing(
+                code,
+                title,
+                Status::Unknown,
+                "its executable cannot be read: permission denied",
+                &[sudo],
+            )]
         }
         Err(failure) => {
             let advice = advice(&failure);
