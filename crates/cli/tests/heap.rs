@@ -3,7 +3,10 @@
 
 mod support;
 
+use std::io::BufRead;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -200,27 +203,115 @@ fn ps_and_doctor_know_the_process() -> Result<()> {
     })
 }
 
+/// A small heap in a process of this name: a copy of a fixture, as other tests run the same one.
+struct Named {
+    child: std::process::Child,
+    _folder: tempfile::TempDir,
+}
+
+impl Named {
+    fn start(name: &[u8]) -> Result<Self> {
+        let version = versions()?.pop().context("no version")?;
+        let fixture = Fixture::build("big", &version, &BuildFlags::default())?;
+        let folder = tempfile::tempdir()?;
+        let path = folder.path().join(std::ffi::OsStr::from_bytes(name));
+        std::fs::copy(fixture.path(), &path)?;
+        let mut child = Command::new(&path)
+            .args(["-scale", "0.001"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let stdout = child.stdout.take().context("its output")?;
+        std::io::BufReader::new(stdout).read_line(&mut String::new())?;
+        Ok(Self {
+            child,
+            _folder: folder,
+        })
+    }
+
+    fn pid(&self) -> String {
+        self.child.id().to_string()
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 #[test]
 fn a_name_is_as_good_as_a_process_id() -> Result<()> {
-    let version = versions()?.pop().context("no version")?;
-    let fixture = Fixture::build("big", &version, &BuildFlags::default())?;
-    // A name of its own, as other tests run the same fixture.
-    let folder = tempfile::tempdir()?;
     let name = format!("lk{}", std::process::id());
-    std::fs::copy(fixture.path(), folder.path().join(&name))?;
-    let mut child = std::process::Command::new(folder.path().join(&name))
-        .args(["-scale", "0.001"])
-        .stdin(std::process::Stdio::piped())
-        .stdout(std::process::Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    let stdout = child.stdout.take().context("its output")?;
-    std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line)?;
-    let found = leakscope(["analyze", &name, "--json"]).and_then(|run| run.document("analyze"));
-    child.kill()?;
-    child.wait()?;
-    ensure!(found?["target"]["name"] == name.as_str());
+    let named = Named::start(name.as_bytes())?;
+    let found = leakscope(["analyze", &name, "--json"])?.document("analyze")?;
+    ensure!(
+        found["target"]["name"] == name.as_str(),
+        "{}",
+        found["target"]
+    );
+    let other = Named::start(name.as_bytes())?;
+    let both = leakscope(["analyze", &name])?;
+    both.failed_with("target.ambiguous-name");
+    ensure!(
+        both.err.contains(&named.pid()) && both.err.contains(&other.pid()),
+        "{}",
+        both.err
+    );
     Ok(())
+}
+
+#[test]
+fn a_hostile_name_never_reaches_a_terminal_raw() -> Result<()> {
+    let named = Named::start("e\x1b[2J\x07\u{202e}\nx".as_bytes())?;
+    let invalid = Named::start(b"\xff\xfe\x9b0m")?;
+    for process in [&named, &invalid] {
+        let pid = process.pid();
+        for arguments in [
+            vec!["ps"],
+            vec!["analyze", &pid],
+            vec!["doctor", &pid],
+            vec!["maps", &pid, "--color=always"],
+        ] {
+            for json in [false, true] {
+                let run = leakscope(arguments.iter().copied().chain(json.then_some("--json")))?;
+                ensure!(run.status == Some(0), "{arguments:?}: {}", run.err);
+                let shown = anstream::adapter::strip_str(&run.out).to_string() + &run.err;
+                let raw = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+                ensure!(!shown.contains(raw), "{arguments:?}: {shown:?}");
+                ensure!(!run.out.contains("\x1b[2J"), "{arguments:?}");
+                if json {
+                    support::obeys(&serde_json::from_str(&run.out)?, arguments[0])?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn plain_progress_tells_every_phase_in_order() -> Result<()> {
+    with_heap(|running, _| {
+        let run = leakscope(["histo", &running.pid().to_string(), "--progress", "plain"])?;
+        let phases = [
+            "opening the process",
+            "debug info",
+            "running heap",
+            "preparing to copy",
+            "stopped: copying",
+            "runs on",
+            "rebuilding",
+        ];
+        let mut rest = run.err.as_str();
+        for phase in phases {
+            let at = rest
+                .find(phase)
+                .with_context(|| format!("no {phase:?} in order in\n{}", run.err))?;
+            rest = &rest[at..];
+        }
+        Ok(())
+    })
 }
 
 #[test]
@@ -269,7 +360,7 @@ fn a_reader_that_goes_away_is_no_failure() -> Result<()> {
     with_heap(|running, _| {
         let mut child = support::command()
             .args(["histo", &running.pid().to_string(), "--json"])
-            .stdout(std::process::Stdio::piped())
+            .stdout(Stdio::piped())
             .spawn()?;
         drop(child.stdout.take());
         ensure!(child.wait()?.code() == Some(0));
@@ -286,7 +377,7 @@ fn an_interrupt_ends_it_with_130_and_leaves_the_process_running() -> Result<()> 
     for wait in [20, 60, 120, 200, 300, 500] {
         let mut child = support::command()
             .args(["histo", &running.pid().to_string(), "--quiet"])
-            .stdout(std::process::Stdio::null())
+            .stdout(Stdio::null())
             .spawn()?;
         std::thread::sleep(Duration::from_millis(wait));
         let _ = send_signal(i32::try_from(child.id())?, SIGINT);
