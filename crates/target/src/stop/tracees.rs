@@ -138,30 +138,25 @@ impl<'a> Tracees<'a> {
 
     /// Seizes one thread; false where there is nothing to seize.
     fn seize(&self, tid: i32) -> Result<bool, Failure> {
-        match sys::seize(tid) {
-            Ok(()) => {}
-            Err(libc::ESRCH) => return Ok(false),
-            Err(errno) => {
-                return if self.needs_no_stop(tid) {
-                    Ok(false)
-                } else {
-                    Err(Failure::of(outcome::NOT_TRACED, tid, errno))
-                };
-            }
-        }
-        let used = self.shared.slots_used.load(Relaxed) as usize;
-        let Some(slot) = self.shared.slots.get(used) else {
-            // Seized but not listed: this process ends now, which lets it go.
+        let used = self.shared.slots_used.load(Relaxed);
+        let Some(slot) = self.shared.slots.get(used as usize) else {
             return Err(Failure::of(outcome::TOO_MANY_THREADS, tid, 0));
         };
+        // In the table first: a thread may die as soon as it is seized, and the handler of SIGCHLD reaps by the table.
         slot.tid.store(tid, Relaxed);
         slot.signal.store(0, Relaxed);
         slot.state.store(state::RUNNING, Relaxed);
-        set_bit(&self.shared.known, tid);
-        self.shared
-            .slots_used
-            .store((used + 1).min(MAX_THREADS) as u32, Release);
-        Ok(true)
+        self.shared.slots_used.store(used.wrapping_add(1), Release);
+        let Err(errno) = sys::seize(tid) else {
+            set_bit(&self.shared.known, tid);
+            return Ok(true);
+        };
+        self.shared.slots_used.store(used, Release);
+        if errno == libc::ESRCH || self.needs_no_stop(tid) {
+            Ok(false)
+        } else {
+            Err(Failure::of(outcome::NOT_TRACED, tid, errno))
+        }
     }
 
     fn interrupt(&self) {
@@ -207,6 +202,11 @@ impl<'a> Tracees<'a> {
             let now = sys::now_ns();
             if now >= deadline_ns || self.called_off() {
                 return Err(Failure::of(outcome::NOT_STOPPED, culprit, 0));
+            }
+            if pause == LONGEST_PAUSE_NS {
+                // A thread in `execve` can lose the request (seen on Linux 6.18). Repeating it does no harm: what is
+                // still pending when a thread is let go, the kernel forgets.
+                self.interrupt();
             }
             sys::futex_wait(
                 &self.shared.link,
