@@ -25,6 +25,13 @@ use crate::typing::{TINY_BLOCK, Typed, Typing, UNTYPED_NOSCAN, UNTYPED_SCAN};
 /// Captured bytes between two returns of memory to the kernel while references are collected.
 const RELEASE_STEP: u64 = 8 << 20;
 
+/// Pointers looked up before their references are added.
+const LOOKUPS: usize = 256;
+/// Stands for a pointer to no object.
+const NOWHERE: u64 = u64::MAX;
+/// Pointers that the buffer keeps room for between spans; a large object may hold any number.
+const MAX_KEPT_WORDS: usize = 1 << 16;
+
 /// A rebuilt heap. Owns everything it answers from; the captured bytes are gone by then.
 pub struct GoHeap {
     /// Objects, references and roots. Type ids are this heap's own; [`GoHeap::names`] tells what they are called.
@@ -182,18 +189,28 @@ fn edges_of(
     builder: &mut GraphBuilder,
 ) -> Result<Gaps, TooLarge> {
     let mut reader = PointerReader::new(image, objects, masks);
-    let mut full = Ok(());
+    // Pointers are looked up span by span, not one at a time as they come: each lookup misses the cache, and the
+    // processor waits for many of them at once where they do not depend on each other.
+    let mut words: Vec<(u32, u32, u64)> = Vec::new();
     for number in spans {
         let header = (objects.spans()[number].header() / 8) as u32;
         reader.for_each_in_span(number as u32, |obj, word, value| {
-            if let Some(hit) = objects.find(value)
-                && full.is_ok()
-            {
-                full = builder.edge(ObjIx(obj), ObjIx(hit.obj), word - header.min(word));
-            }
+            words.push((obj, word - header.min(word), value));
         });
+        for chunk in words.chunks_mut(LOOKUPS) {
+            for (_, _, value) in chunk.iter_mut() {
+                *value = objects.find(*value).map_or(NOWHERE, |hit| hit.obj.into());
+            }
+            for (obj, slot, to) in chunk {
+                if let Some(to) = u32::try_from(*to).ok().filter(|_| *to != NOWHERE) {
+                    builder.edge(ObjIx(*obj), ObjIx(to), *slot)?;
+                }
+            }
+        }
+        words.clear();
+        words.shrink_to(MAX_KEPT_WORDS);
     }
-    full.map(|()| reader.into_gaps())
+    Ok(reader.into_gaps())
 }
 
 fn size_runs(objects: &Objects) -> Vec<SizeRun> {

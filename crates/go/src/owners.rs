@@ -61,7 +61,10 @@ impl RootNames {
         goroutines: &Goroutines,
     ) -> (Self, Vec<leakscope_graph::Root>) {
         let mut names = Self {
-            goroutines: goroutines.iter().map(|g| goroutine_name(program, goroutines, g)).collect(),
+            goroutines: goroutines
+                .iter()
+                .map(|g| goroutine_name(program, goroutines, g))
+                .collect(),
             ..Self::default()
         };
         let mut known: FxHashMap<u64, u32> = FxHashMap::default();
@@ -137,9 +140,11 @@ impl RootNames {
                 let path = global.type_.map(|t| types.path(t, *offset));
                 global.name.clone() + &path.unwrap_or_default()
             }
-            Some(RootName::Goroutine(index)) => {
-                self.goroutines.get(*index as usize).cloned().unwrap_or_default()
-            }
+            Some(RootName::Goroutine(index)) => self
+                .goroutines
+                .get(*index as usize)
+                .cloned()
+                .unwrap_or_default(),
             Some(RootName::Fixed(name)) => (*name).to_owned(),
             None => String::new(),
         }
@@ -165,10 +170,17 @@ fn is_own(program: &Program, name: &str) -> bool {
 fn goroutine_name(program: &Program, goroutines: &Goroutines, goroutine: &Goroutine) -> String {
     let functions = program.functions();
     let started = functions.find(goroutine.start_pc).map(|f| f.name());
-    let outermost = goroutines.frames(goroutine).last().and_then(|f| functions.find(f.pc));
+    let outermost = goroutines
+        .frames(goroutine)
+        .last()
+        .and_then(|f| functions.find(f.pc));
     let name = started.or(outermost.map(|f| f.name())).unwrap_or("");
     // What the main goroutine was started with is the runtime's own.
-    let name = if name == "runtime.main" { "main.main" } else { name };
+    let name = if name == "runtime.main" {
+        "main.main"
+    } else {
+        name
+    };
     format!("goroutine {} {name}", goroutine.id)
 }
 
@@ -176,7 +188,9 @@ impl GoHeap {
     /// Who holds the object: the path over which a root reached it first, as a Go expression; empty where none does.
     pub fn owner_of(&self, object: ObjIx) -> String {
         let path = Path::to(&self.graph, &self.reach, object, MAX_STEPS);
-        path.map_or_else(String::new, |p| shorten(p.expression(&self.graph, &self.names)))
+        path.map_or_else(String::new, |p| {
+            shorten(p.expression(&self.graph, &self.names))
+        })
     }
 
     /// Who holds a map, as [`Self::owner_of`].

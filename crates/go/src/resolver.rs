@@ -172,7 +172,11 @@ fn row(
             let name = visible(types.name(t));
             Row {
                 // Arrays of groups and buckets are known by the runtime's name for one of them.
-                name: if name.starts_with("map.") { name } else { format!("[]{name}") },
+                name: if name.starts_with("map.") {
+                    name
+                } else {
+                    format!("[]{name}")
+                },
                 package: types.package(t).to_owned(),
                 steps: Steps::Array(t, size),
             }

@@ -64,9 +64,7 @@ impl<'a> Census<'a> {
             Walker::Classic(layout, facts) => {
                 ClassicWalk::run(&mut walk, layout, &kind.cell, facts, visitor, at)
             }
-            Walker::Swiss(layout, _) => {
-                SwissWalk::run(&mut walk, layout, &kind.cell, visitor, at)
-            }
+            Walker::Swiss(layout, _) => SwissWalk::run(&mut walk, layout, &kind.cell, visitor, at),
         };
         let Some(walked) = walked else { return };
         let Some(structure) = walked.structure else {

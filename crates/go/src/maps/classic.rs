@@ -53,7 +53,11 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         let buckets = Addr(word(header, layout.buckets));
         let old = Addr(word(header, layout.oldbuckets));
         let extra = Addr(word(header, layout.extra));
-        let old_b = if flags & SAME_SIZE_GROW == 0 { b.checked_sub(1) } else { Some(b) };
+        let old_b = if flags & SAME_SIZE_GROW == 0 {
+            b.checked_sub(1)
+        } else {
+            Some(b)
+        };
         if b > MAX_B
             || shape.size < MIN_BUCKET
             || (buckets.is_nil() && (len != 0 || b != 0))
@@ -75,7 +79,11 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             },
             walked: Walked {
                 len,
-                slots: if buckets.is_nil() { 0 } else { GROUP_SLOTS << b },
+                slots: if buckets.is_nil() {
+                    0
+                } else {
+                    GROUP_SLOTS << b
+                },
                 writing: flags & WRITING != 0,
                 ..Walked::default()
             },
@@ -110,12 +118,16 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         let len = size.checked_mul(1 << b)?;
         let room = self.walk.room(at).unwrap_or(len);
         if room < len {
-            self.walk.gaps.add("map buckets reach past their object", at);
+            self.walk
+                .gaps
+                .add("map buckets reach past their object", at);
             return None;
         }
         self.part(at, Part::Cells);
         // The array's own slot may hold preallocated overflow buckets behind the first 2^B.
-        let held = size.saturating_mul(self.facts.array_buckets(b)).clamp(len, room);
+        let held = size
+            .saturating_mul(self.facts.array_buckets(b))
+            .clamp(len, room);
         let bytes = self.walk.bytes(at, held, "map buckets not in the image")?;
         self.walk.spend(len, at)?;
         let array = Array { at, bytes };
@@ -139,7 +151,9 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         let (mut mark, mut steps, mut limit) = (Addr(0), 0u64, 2u64);
         while !at.is_nil() {
             if at == mark {
-                self.walk.gaps.add("map overflow chain runs in a circle", at);
+                self.walk
+                    .gaps
+                    .add("map overflow chain runs in a circle", at);
                 return None;
             }
             steps += 1;
@@ -151,7 +165,8 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
                 Some(bucket) => bucket,
                 None => {
                     self.part(at, Part::Cells);
-                    self.walk.bytes(at, size, "map overflow bucket not in the image")?
+                    self.walk
+                        .bytes(at, size, "map overflow bucket not in the image")?
                 }
             };
             self.walk.spend(size, at)?;
@@ -194,7 +209,9 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             // A pointer to a slice of pointers to buckets.
             let list = Addr(word(extra, list));
             if !list.is_nil() {
-                let slice = self.walk.bytes(list, 8, "map overflow list not in the image")?;
+                let slice = self
+                    .walk
+                    .bytes(list, 8, "map overflow list not in the image")?;
                 self.part(list, Part::OverflowList);
                 self.part(Addr(word(slice, 0)), Part::OverflowArray);
             }
@@ -213,6 +230,7 @@ impl<'a> Array<'a> {
     /// The bucket at `at` where it lies inside the array's object.
     fn bucket(&self, at: Addr, size: u64) -> Option<&'a [u8]> {
         let start = usize::try_from(at.0.checked_sub(self.at.0)?).ok()?;
-        self.bytes.get(start..start.checked_add(usize::try_from(size).ok()?)?)
+        self.bytes
+            .get(start..start.checked_add(usize::try_from(size).ok()?)?)
     }
 }

@@ -73,8 +73,16 @@ fn classic(debug: &DebugInfo) -> Option<ClassicLayout> {
 }
 
 fn swiss(debug: &DebugInfo) -> Option<SwissLayout> {
-    let map = |field| debug.field("internal/runtime/maps.Map", field).map(|f| f.offset);
-    let table = |field| debug.field("internal/runtime/maps.table", field).map(|f| f.offset);
+    let map = |field| {
+        debug
+            .field("internal/runtime/maps.Map", field)
+            .map(|f| f.offset)
+    };
+    let table = |field| {
+        debug
+            .field("internal/runtime/maps.table", field)
+            .map(|f| f.offset)
+    };
     Some(SwissLayout {
         size: debug.struct_layout("internal/runtime/maps.Map")?.size,
         used: map("used")?,

@@ -113,7 +113,9 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
             || !(GROUP_SLOTS..=MAX_TABLE_CAPACITY).contains(&capacity)
             || word(table, self.layout.table_length_mask) != groups - 1
         {
-            self.walk.gaps.add("map table of an impossible capacity", at);
+            self.walk
+                .gaps
+                .add("map table of an impossible capacity", at);
             return None;
         }
         self.inside.tables += 1;
@@ -137,7 +139,11 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
             let mut full = !control & NOT_FULL;
             self.walked.cells += u64::from(full.count_ones());
             if control & NOT_FULL != 0 {
-                let deleted = control.to_le_bytes().iter().filter(|&&c| c == DELETED).count();
+                let deleted = control
+                    .to_le_bytes()
+                    .iter()
+                    .filter(|&&c| c == DELETED)
+                    .count();
                 self.inside.tombstones += deleted as u64;
             }
             while self.shape.visit && full != 0 {

@@ -99,7 +99,8 @@ impl<'a> Walk<'a> {
     pub(crate) fn spend(&mut self, bytes: u64, at: Addr) -> Option<()> {
         let left = self.budget.checked_sub(bytes);
         if left.is_none() {
-            self.gaps.add("maps share more cells than the heap holds", at);
+            self.gaps
+                .add("maps share more cells than the heap holds", at);
         }
         *self.budget = left?;
         Some(())

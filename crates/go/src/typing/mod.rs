@@ -26,9 +26,9 @@ use crate::maps::MapKind;
 use crate::objects::{Hit, Objects};
 use crate::types::{TypeId, TypeTable};
 
+pub(crate) use offer::TINY_BLOCK;
 use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
-pub(crate) use offer::TINY_BLOCK;
 pub(crate) use run::Typed;
 pub(crate) use shapes::{Shape, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
 
