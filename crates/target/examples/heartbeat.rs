@@ -181,16 +181,17 @@ fn raise_children() {
 
 fn storm() {
     loop {
-        let threads: Vec<_> = (0..8)
-            .filter_map(|_| {
-                std::thread::Builder::new()
-                    .stack_size(64 << 10)
-                    .spawn(|| {})
-                    .ok()
-            })
-            .collect();
-        BORN.fetch_add(threads.len() as u64, SeqCst);
-        threads.into_iter().for_each(|t| drop(t.join()));
+        let born = |_| {
+            std::thread::Builder::new()
+                .stack_size(64 << 10)
+                .spawn(|| {})
+        };
+        for thread in [(); 8].map(born) {
+            match thread.map(|t| t.join()) {
+                Ok(Ok(())) => BORN.fetch_add(1, SeqCst),
+                _ => FAILURES.fetch_add(1, SeqCst),
+            };
+        }
     }
 }
 

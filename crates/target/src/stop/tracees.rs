@@ -4,9 +4,7 @@ use std::os::fd::RawFd;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-use super::shared::{
-    MAX_THREADS, REGISTER_WORDS, Shared, Slot, TID_LIMIT, command, outcome, state,
-};
+use super::shared::{REGISTER_WORDS, Shared, Slot, TID_LIMIT, command, outcome, state};
 use super::sys::{self, Wait};
 
 /// Why the threads could not all be stopped.

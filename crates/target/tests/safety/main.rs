@@ -1,4 +1,5 @@
 //! Whatever becomes of leakscope, the target runs on: on real processes that watch themselves.
+#![expect(clippy::print_stderr, reason = "the figures of each run")]
 
 mod freezes;
 mod kills;
