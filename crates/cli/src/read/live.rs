@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use leakscope_go::error::Error as GoError;
 use leakscope_go::planner::GoPlanner;
 use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text, bytes};
 use leakscope_target::{
-    CaptureOptions, Freezer, LiveProcess, Method as StopMethod, Phase, ProcessSummary, StopReport,
-    drop_privileges,
+    CaptureOptions, Error, Fault, Freezer, LiveProcess, Method as StopMethod, Phase,
+    ProcessSummary, StopReport, drop_privileges,
 };
 
 use super::{Captured, describe};
@@ -21,19 +22,17 @@ pub(super) fn capture(
     args: &TargetArgs,
     progress: &mut Progress,
 ) -> Result<Captured, Failure> {
+    if args.exe.is_some() {
+        progress
+            .remark("--exe is for cores: of a process, the very executable that it runs is read");
+    }
     progress.phase("opening the process");
     let process = LiveProcess::open(pid)?;
     let summary = ProcessSummary::of(pid)?;
     let mappings = process.mappings()?;
     progress.phase("reading the executable and its debug info");
-    // A process that ended or became another program meanwhile looks like a broken one from here.
-    let program =
-        Program::open(process.executable(), &mappings, &process.memory()).map_err(|e| {
-            process
-                .verify()
-                .err()
-                .map_or_else(|| Failure::from(e), Failure::from)
-        })?;
+    let program = Program::open(process.executable(), &mappings, &process.memory())
+        .map_err(|e| not_opened(e, &process))?;
     let program = Arc::new(program);
     let mut target = Target {
         pid: Some(pid),
@@ -66,6 +65,20 @@ pub(super) fn capture(
         capture: describe_stop(&captured.stop, taken_at),
         rss: Some(summary.rss),
     })
+}
+
+/// A process that ends or becomes another program meanwhile looks like a broken one from here.
+fn not_opened(error: GoError, process: &LiveProcess) -> Failure {
+    match (process.verify(), error) {
+        (Err(changed), _) => changed.into(),
+        (
+            Ok(()),
+            GoError::Unreadable {
+                fault: Fault::Gone, ..
+            },
+        ) => Error::Gone { pid: process.pid() }.into(),
+        (Ok(()), error) => error.into(),
+    }
 }
 
 fn tell(phase: Phase, progress: &mut Progress) {

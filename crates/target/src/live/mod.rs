@@ -120,9 +120,11 @@ impl LiveProcess {
     }
 
     fn is_alive(&self) -> bool {
+        /// Flag of `/proc/PID/stat` (`include/linux/sched.h`): on its way out, its memory perhaps gone already.
+        const PF_EXITING: u32 = 0x4;
         self.proc
             .stat()
-            .is_ok_and(|s| !matches!(s.state, 'Z' | 'X'))
+            .is_ok_and(|s| !matches!(s.state, 'Z' | 'X') && s.flags & PF_EXITING == 0)
     }
 
     fn open_file(&self, file: &'static str) -> Result<File, Error> {
