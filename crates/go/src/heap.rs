@@ -123,10 +123,11 @@ impl GoHeap {
             type_of,
             shapes,
             kinds,
+            statics,
         } = typed;
         let coverage_of = coverage(&objects, &type_of);
         let (root_names, graph_roots) =
-            RootNames::new(program, &mut types, &roots.roots, &roots.goroutines);
+            RootNames::new(program, &types, &statics, &roots);
         let builder = edges(&mut image, &objects, program, &mut gaps)?;
         drop(image);
         let type_of = type_of.into_iter().map(TypeIx).collect();

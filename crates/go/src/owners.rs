@@ -1,5 +1,7 @@
 //! Roots as Go expressions, and with them who owns what: the path from a root people know.
 
+use std::fmt::Write;
+
 use leakscope_graph::{ObjIx, Path, RootIx, Strength};
 use leakscope_target::Addr;
 use rustc_hash::FxHashMap;
@@ -9,13 +11,19 @@ use crate::heap::GoHeap;
 use crate::maps::MapInfo;
 use crate::program::Program;
 use crate::resolver::package_of;
-use crate::roots::{Root, RootKind};
+use crate::roots::{RootKind, Roots};
 use crate::types::{TypeId, TypeTable};
+use crate::typing::Static;
 
 /// References of a path that are spelled out; of longer ones the last this many.
 const MAX_STEPS: usize = 24;
 /// Characters of an owner that are kept: its ends say most.
 const MAX_CHARS: usize = 240;
+
+/// Values without a name that are called by values without a name, and so on: lists laid out by the linker.
+const MAX_HOLDERS: u32 = 8;
+/// Values without a name that start inside one another and are looked through for the largest.
+const MAX_NESTED: usize = 8;
 
 /// Roots are told from the holder that people know best, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -34,6 +42,7 @@ enum Rank {
 #[derive(Clone, Copy)]
 enum RootName {
     Global { global: u32, offset: u64 },
+    Static(u32),
     Goroutine(u32),
     Fixed(&'static str),
 }
@@ -49,29 +58,34 @@ struct GlobalName {
 pub(crate) struct RootNames {
     roots: Vec<RootName>,
     globals: Vec<GlobalName>,
+    /// Names of roots in values that have no name of their own.
+    statics: Vec<String>,
     goroutines: Vec<String>,
 }
 
 impl RootNames {
-    /// Names for `roots`, and the roots as the graph wants them.
+    /// Names for `roots`, and the roots as the graph wants them. `statics` are the package variables without a name.
     pub(crate) fn new(
         program: &Program,
         types: &TypeTable,
-        roots: &[Root],
-        goroutines: &Goroutines,
+        statics: &[Static],
+        roots: &Roots,
     ) -> (Self, Vec<leakscope_graph::Root>) {
+        let goroutines = &roots.goroutines;
         let mut names = Self {
-            goroutines: goroutines
-                .iter()
-                .map(|g| goroutine_name(program, goroutines, g))
-                .collect(),
+            goroutines: goroutines.iter().map(|g| goroutine_name(program, goroutines, g)).collect(),
             ..Self::default()
         };
+        let places = Places {
+            program,
+            types,
+            statics,
+        };
         let mut known: FxHashMap<u64, u32> = FxHashMap::default();
-        let mut out = Vec::with_capacity(roots.len());
-        for root in roots {
+        let mut out = Vec::with_capacity(roots.roots.len());
+        for root in &roots.roots {
             let (name, rank) = match root.kind {
-                RootKind::Global { at } => names.global(program, types, &mut known, at),
+                RootKind::Global { at } => names.global(&places, &mut known, at),
                 RootKind::Stack { goroutine, .. }
                 | RootKind::Conservative { goroutine, .. }
                 | RootKind::Register { goroutine, .. }
@@ -103,35 +117,37 @@ impl RootNames {
 
     fn global(
         &mut self,
-        program: &Program,
-        types: &TypeTable,
+        places: &Places<'_>,
         known: &mut FxHashMap<u64, u32>,
         at: Addr,
     ) -> (RootName, Rank) {
-        let Some((global, offset)) = program.global_at(at) else {
-            return fixed("package variable without a name");
+        let rank = |own| if own { Rank::OwnVariable } else { Rank::Variable };
+        let Some((global, offset)) = places.program.global_at(at) else {
+            let Some((name, own)) = places.spell(at, MAX_HOLDERS) else {
+                return fixed("package variable without a name");
+            };
+            self.statics.push(name);
+            return (RootName::Static(self.statics.len() as u32 - 1), rank(own));
         };
         let number = *known.entry(global.addr).or_insert_with(|| {
             self.globals.push(GlobalName {
                 name: global.name.to_owned(),
-                type_: types.from_dwarf(global.type_),
-                own: is_own(program, global.name),
+                type_: places.types.from_dwarf(global.type_),
+                own: is_own(places.program, global.name),
             });
             self.globals.len() as u32 - 1
         });
-        let rank = match self.globals.get(number as usize) {
-            Some(GlobalName { own: true, .. }) => Rank::OwnVariable,
-            _ => Rank::Variable,
-        };
+        let own = self.globals.get(number as usize).is_some_and(|g| g.own);
         let name = RootName::Global {
             global: number,
             offset,
         };
-        (name, rank)
+        (name, rank(own))
     }
 
     /// The root as an expression.
     pub(crate) fn name(&self, root: RootIx, types: &TypeTable) -> String {
+        let text = |list: &[String], i: u32| list.get(i as usize).cloned().unwrap_or_default();
         match self.roots.get(root.index()) {
             Some(RootName::Global { global, offset }) => {
                 let Some(global) = self.globals.get(*global as usize) else {
@@ -140,14 +156,45 @@ impl RootNames {
                 let path = global.type_.map(|t| types.path(t, *offset));
                 global.name.clone() + &path.unwrap_or_default()
             }
-            Some(RootName::Goroutine(index)) => self
-                .goroutines
-                .get(*index as usize)
-                .cloned()
-                .unwrap_or_default(),
+            Some(RootName::Static(i)) => text(&self.statics, *i),
+            Some(RootName::Goroutine(i)) => text(&self.goroutines, *i),
             Some(RootName::Fixed(name)) => (*name).to_owned(),
             None => String::new(),
         }
+    }
+}
+
+/// Names of places among the package variables.
+struct Places<'a> {
+    program: &'a Program,
+    types: &'a TypeTable,
+    statics: &'a [Static],
+}
+
+impl Places<'_> {
+    /// The word at `at`, and whether it belongs to the program's own module. Values without a name are called by the
+    /// word that points to them.
+    fn spell(&self, at: Addr, holders: u32) -> Option<(String, bool)> {
+        if let Some((global, offset)) = self.program.global_at(at) {
+            let type_ = self.types.from_dwarf(global.type_)?;
+            let name = global.name.to_owned() + &self.types.path(type_, offset);
+            return Some((name, is_own(self.program, global.name)));
+        }
+        let end = self.statics.partition_point(|s| s.at <= at);
+        let before = self.statics.get(..end)?.iter().rev().take(MAX_NESTED);
+        let found = before.filter(|s| at.0 - s.at.0 < s.len).last()?;
+        let (mut name, own) = match holders.checked_sub(1) {
+            Some(left) if !found.holder.is_nil() => self.spell(found.holder, left)?,
+            _ => (format!("static {}", self.types.name(found.type_)), false),
+        };
+        let mut offset = at.0 - found.at.0;
+        if let Some(stride) = found.stride.filter(|s| *s > 0) {
+            // Writing to a string cannot fail.
+            let _ = write!(name, "[{}]", offset / stride);
+            offset %= stride;
+        }
+        name.push_str(&self.types.path(found.type_, offset));
+        Some((name, own))
     }
 }
 

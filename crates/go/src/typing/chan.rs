@@ -59,7 +59,7 @@ impl Typing<'_> {
         }
         if let Some(sudog) = layout.sudog {
             for first in layout.waiting {
-                self.pointer(word(header, first).unwrap_or(0), sudog);
+                self.pointer(word(header, first).unwrap_or(0), sudog, &[]);
             }
         }
     }

@@ -43,7 +43,7 @@ impl Typing<'_> {
         match boxed {
             Boxed::Pointer { shape } => {
                 if let Some(at) = word(data, 0) {
-                    self.claim(at, shape, Claim::Boxed);
+                    self.claim(at, shape, Claim::Boxed, data);
                 }
             }
             Boxed::Direct { program } => self.values(program, data),

@@ -14,12 +14,13 @@ mod programs;
 mod run;
 mod seeds;
 mod shapes;
+mod statics;
 mod walk;
 
 use std::collections::VecDeque;
 
 use leakscope_goabi::AllocRules;
-use leakscope_target::{Addr, Image};
+use leakscope_target::{Addr, AddrRange, Image};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::maps::MapKind;
@@ -30,6 +31,7 @@ pub(crate) use offer::TINY_BLOCK;
 use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
 pub(crate) use run::Typed;
+pub(crate) use statics::Static;
 pub(crate) use shapes::{Shape, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
 
 /// Numbers of the shapes that have no type.
@@ -84,6 +86,13 @@ pub(crate) struct Typing<'a> {
     maps: VecDeque<(Addr, TypeId)>,
     /// Headers of maps that lie outside the heap.
     outside_maps: FxHashSet<u64>,
+    /// Package variables.
+    data: AddrRange,
+    /// Package variables being walked.
+    window: Option<statics::Window>,
+    static_seen: FxHashSet<(u64, u32)>,
+    static_todo: Vec<Static>,
+    static_values: Vec<Static>,
     boxes: interfaces::Boxes,
     closures: FxHashMap<u64, u32>,
     chan: Option<chan::ChanLayout>,

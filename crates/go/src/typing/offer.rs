@@ -3,6 +3,8 @@
 //! Claims are collected and judged in batches: the three lookups of a claim (span, object, present type) miss the cache,
 //! and a loop over independent claims lets the processor wait for many of them at once.
 
+use leakscope_target::Addr;
+
 use crate::objects::Hit;
 
 use super::Typing;
@@ -75,9 +77,13 @@ impl SpanFacts {
 }
 
 impl Typing<'_> {
-    /// Claims `shape` for whatever `at` points into; judged by [`Self::flush`] at the latest.
+    /// Claims `shape` for whatever `at` points into; judged by [`Self::flush`] at the latest. `rest` starts with the
+    /// pointer.
     #[inline]
-    pub(super) fn claim(&mut self, at: u64, shape: u32, claim: Claim) {
+    pub(super) fn claim(&mut self, at: u64, shape: u32, claim: Claim, rest: &[u8]) {
+        if self.data.contains(Addr(at)) {
+            return self.claim_static(at, shape, claim, rest);
+        }
         self.pending.push(Pending { at, shape, claim });
         if self.pending.len() >= BATCH {
             self.flush();

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use leakscope_goabi::AllocRules;
 use leakscope_graph::TypeIx;
-use leakscope_target::{Addr, Image};
+use leakscope_target::{Addr, AddrRange, Image};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::coverage::Gaps;
@@ -20,7 +20,7 @@ use super::interfaces::Boxes;
 use super::offer::{SHAPE_MASK, SpanFacts, Sure};
 use super::programs::{Program as Steps, Programs};
 use super::shapes::{Shape, ShapeInfo, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
-use super::{Fixed, MapFacts, Typing};
+use super::{Fixed, MapFacts, Static, Typing};
 
 /// What every object is.
 pub(crate) struct Typed {
@@ -30,6 +30,8 @@ pub(crate) struct Typed {
     pub(crate) shapes: Shapes,
     /// The map types met.
     pub(crate) kinds: FxHashMap<TypeId, MapKind>,
+    /// Values without a name among the package variables, by address.
+    pub(crate) statics: Vec<Static>,
 }
 
 impl<'a> Typing<'a> {
@@ -47,7 +49,9 @@ impl<'a> Typing<'a> {
         typing.seed_globals(census.gaps);
         loop {
             typing.drain();
-            if let Some((at, map)) = typing.maps.pop_front() {
+            if !typing.static_todo.is_empty() {
+                typing.drain_statics();
+            } else if let Some((at, map)) = typing.maps.pop_front() {
                 typing.walk_map(at, map, census);
             } else if let Some(hit) = typing.headed_cells.pop() {
                 let number = typing.type_of[hit.obj as usize] & SHAPE_MASK;
@@ -68,6 +72,11 @@ impl<'a> Typing<'a> {
         program: &'a Program,
         alloc: AllocRules,
     ) -> Self {
+        let modules = program.modules().iter();
+        let data = AddrRange {
+            start: modules.clone().map(|m| m.data.start).min().unwrap_or_default(),
+            end: modules.map(|m| m.bss.end).max().unwrap_or_default(),
+        };
         let chan = ChanLayout::resolve(program.debug(), types);
         let tries = syncmap::tries(program.debug(), types);
         let mut shapes = Shapes::new();
@@ -115,6 +124,11 @@ impl<'a> Typing<'a> {
             headed_cells: Vec::new(),
             maps: VecDeque::new(),
             outside_maps: FxHashSet::default(),
+            data,
+            window: None,
+            static_seen: FxHashSet::default(),
+            static_todo: Vec::new(),
+            static_values: Vec::new(),
             boxes: Boxes::default(),
             closures: FxHashMap::default(),
             chan,
@@ -212,9 +226,13 @@ impl<'a> Typing<'a> {
             }
         }
         let kinds = self.map_facts.iter();
+        let mut statics = self.static_values;
+        // A struct and its first field start at the same place: the larger one comes first.
+        statics.sort_by_key(|s| (s.at, std::cmp::Reverse(s.len), s.holder, s.type_));
         Typed {
             type_of,
             shapes: self.shapes,
+            statics,
             kinds: kinds
                 .filter_map(|(map, facts)| Some((*map, (*facts)?.kind)))
                 .collect(),

@@ -64,10 +64,7 @@ impl Typing<'_> {
             }
             let at = Addr(global.addr.wrapping_add(program.bias()));
             match self.image.bytes(at, self.types.size(type_)) {
-                Ok(bytes) => {
-                    self.values(slots, bytes);
-                    self.drain_if_long();
-                }
+                Ok(bytes) => self.statics(slots, at, bytes),
                 Err(_) => gaps.add("package variable not in the image", at),
             }
         }

@@ -119,7 +119,7 @@ impl<'a> Typing<'a> {
             } else if let Some(first) = word(rest, 0).filter(|w| *w != 0) {
                 match op {
                     Op::Slot(kind) => self.slot(kind, first, rest),
-                    Op::TrieNode(trie) => self.trie_node(first, trie),
+                    Op::TrieNode(trie) => self.trie_node(first, trie, rest),
                     Op::Repeat { .. } => {}
                 }
             }
@@ -130,17 +130,17 @@ impl<'a> Typing<'a> {
     #[inline]
     fn slot(&mut self, kind: SlotKind, first: u64, rest: &[u8]) {
         match kind {
-            SlotKind::Pointer(target) => self.pointer(first, target),
+            SlotKind::Pointer(target) => self.pointer(first, target, rest),
             SlotKind::Slice(elem) => {
                 // An empty slice may point past its array, at another object.
                 if word(rest, 16) != Some(0) {
                     let array = self.of_type(elem).array;
-                    self.claim(first, array, Claim::Slice);
+                    self.claim(first, array, Claim::Slice, rest);
                 }
             }
             SlotKind::String => {
                 if word(rest, 8) != Some(0) {
-                    self.claim(first, self.fixed.string, Claim::Slice);
+                    self.claim(first, self.fixed.string, Claim::Slice, rest);
                 }
             }
             SlotKind::EmptyInterface => self.boxed(false, first, rest.get(8..).unwrap_or_default()),
@@ -153,7 +153,7 @@ impl<'a> Typing<'a> {
     }
 
     /// A pointer to a node of a trie: the node itself says what it is.
-    fn trie_node(&mut self, at: u64, trie: u32) {
+    fn trie_node(&mut self, at: u64, trie: u32, rest: &[u8]) {
         let trie = self.programs.trie(trie);
         let Some(hit) = self.objects.find(at) else {
             return;
@@ -162,14 +162,15 @@ impl<'a> Typing<'a> {
         let is_entry = data.get(trie.is_entry as usize).is_some_and(|b| *b != 0);
         let target = if is_entry { trie.entry } else { trie.indirect };
         if let Some(target) = target {
-            self.pointer(at, target);
+            self.pointer(at, target, rest);
         }
     }
 
+    /// A pointer to a value of type `target`, which stands at the start of `rest`.
     #[inline]
-    pub(super) fn pointer(&mut self, pointer: u64, target: TypeId) {
+    pub(super) fn pointer(&mut self, pointer: u64, target: TypeId, rest: &[u8]) {
         let shape = self.of_type(target).value;
-        self.claim(pointer, shape, Claim::Value);
+        self.claim(pointer, shape, Claim::Value, rest);
     }
 
     /// The two shapes of a type.
