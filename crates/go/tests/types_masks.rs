@@ -48,7 +48,7 @@ fn mask_words(mask: &PointerMask) -> BTreeSet<u64> {
 
 /// Compares all types that have a descriptor; returns how many there were.
 fn all_agree(case: &Case) -> Result<u32> {
-    let masks = GcMasks::new(&case.program, &case.image);
+    let masks = GcMasks::new(&case.program, &*case.image);
     let types = &case.types;
     let mut compared = 0;
     for id in (0..types.count()).map(TypeId) {
@@ -88,7 +88,7 @@ fn masks_are_found_in_running_programs_also_of_types_made_there() -> Result<()> 
     each_core(|mut case| {
         for told in case.truth["types"].as_array().context("types")? {
             let at = Addr(types_support::hex(&told["at"])?);
-            case.types.from_rtype(&case.image, at).context("type")?;
+            case.types.from_rtype(&*case.image, at).context("type")?;
         }
         all_agree(&case).map(|_| ())
     })
@@ -99,7 +99,7 @@ fn a_type_too_large_for_a_plain_mask_has_one_all_the_same() -> Result<()> {
     each_core(|case| {
         let huge = case.types.by_name("main.huge").context("main.huge")?;
         let at = case.types.rtype(huge).context("descriptor")?;
-        let mask = GcMasks::new(&case.program, &case.image)
+        let mask = GcMasks::new(&case.program, &*case.image)
             .mask(at)
             .context("mask")?;
         // head, 40,000 rows with one pointer each, three times a link and a string.

@@ -41,7 +41,7 @@ fn same_type(case: &mut Case, told: &Value) -> Result<()> {
     let at = Addr(hex(&told["at"])?);
     let id = case
         .types
-        .from_rtype(&case.image, at)
+        .from_rtype(&*case.image, at)
         .context("no type there")?;
     let types = &case.types;
     ensure!(
@@ -132,7 +132,7 @@ fn types_made_at_run_time_refer_to_those_of_the_executable() -> Result<()> {
             .iter()
             .find(|t| text(&t["name"]) == "[17]*main.node");
         let at = Addr(hex(&told.context("no array")?["at"])?);
-        let array = case.types.from_rtype(&case.image, at).context("array")?;
+        let array = case.types.from_rtype(&*case.image, at).context("array")?;
         let slots = case.types.slots(array);
         assert_eq!(slots.len(), 17);
         assert!(slots.iter().all(|s| s.kind == SlotKind::Pointer(node)));
@@ -147,7 +147,7 @@ fn interfaces_hold_in_place_exactly_the_types_that_the_flag_says() -> Result<()>
             let at = Addr(hex(&told["at"])?);
             let id = case
                 .types
-                .from_rtype(&case.image, at)
+                .from_rtype(&*case.image, at)
                 .with_context(|| told.to_string())?;
             let direct = case.types.is_direct_interface(id);
             assert_eq!(Some(direct), told["direct"].as_bool(), "{told}");
@@ -160,7 +160,7 @@ fn interfaces_hold_in_place_exactly_the_types_that_the_flag_says() -> Result<()>
 fn an_itab_leads_to_the_concrete_type() -> Result<()> {
     each_core(|mut case| {
         let at = Addr(hex(&case.truth["itab"]["at"])?);
-        let id = case.types.from_itab(&case.image, at).context("no type")?;
+        let id = case.types.from_itab(&*case.image, at).context("no type")?;
         assert_eq!(case.types.name(id), text(&case.truth["itab"]["type"]));
         Ok(())
     })

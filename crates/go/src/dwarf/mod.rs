@@ -6,76 +6,17 @@
 
 mod names;
 mod pass;
+mod records;
 
 use crate::binary::Executable;
 use crate::error::Error;
 use names::{Name, Names};
+use records::{CaptureRec, GlobalRec, MemberRec, NONE};
+pub(crate) use records::{Tag, TypeRec};
 
 /// A type of the debug information: index into its tables, in the order of the section.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DieRef(pub(crate) u32);
-
-/// What sort of entry describes a type.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Tag {
-    Base,
-    Array,
-    Typedef,
-    Function,
-    Pointer,
-    Struct,
-    Unspecified,
-}
-
-/// A type entry as read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TypeRec {
-    /// Offset of the entry in the section.
-    offset: u32,
-    name: Name,
-    pub(crate) tag: Tag,
-    /// `abi.Kind`, 0 where not stated.
-    pub(crate) go_kind: u8,
-    pub(crate) size: u64,
-    /// Length of an array.
-    pub(crate) count: u64,
-    /// `DW_AT_type`, `DW_AT_go_key`, `DW_AT_go_elem`: offsets of entries, [`NONE`] where not stated.
-    target: u32,
-    key: u32,
-    elem: u32,
-    /// `DW_AT_go_runtime_type`: offset from `moduledata.types`, 0 where not stated.
-    pub(crate) runtime_type: u64,
-    first_member: u32,
-    members: u32,
-}
-
-/// Offset that no entry has.
-const NONE: u32 = u32::MAX;
-
-/// A field of a struct, or a parameter or result of a function type.
-#[derive(Clone, Copy, Debug)]
-struct MemberRec {
-    name: Name,
-    offset: u64,
-    type_: u32,
-    /// Embedded field; result of a function type.
-    flag: bool,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct GlobalRec {
-    name: Name,
-    addr: u64,
-    type_: u32,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct CaptureRec {
-    function: Name,
-    name: Name,
-    offset: u64,
-    type_: u32,
-}
 
 /// A field of a struct.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

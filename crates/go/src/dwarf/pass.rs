@@ -5,8 +5,9 @@ use gimli::{
     EndianSlice, EntriesRaw, LittleEndian, UnitHeader, constants as dw,
 };
 
+use super::DebugInfo;
 use super::names::Name;
-use super::{CaptureRec, DebugInfo, GlobalRec, MemberRec, NONE, Tag, TypeRec};
+use super::records::{CaptureRec, GlobalRec, MemberRec, NONE, Tag, TypeRec};
 use crate::error::Error;
 
 type Slice<'a> = EndianSlice<'a, LittleEndian>;

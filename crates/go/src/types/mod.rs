@@ -14,6 +14,7 @@ mod runtime_only;
 mod slots;
 mod spell_out;
 mod spelling;
+mod text;
 
 use std::sync::{Arc, OnceLock};
 
@@ -74,6 +75,8 @@ pub struct TypeTable {
     maps: Option<maps::MapDescriptors>,
     empty_interface: Option<DieRef>,
     not_in_heap: Vec<bool>,
+    /// What may still be kept of types known by their descriptors alone.
+    parts_left: usize,
 }
 
 impl TypeTable {
@@ -101,6 +104,7 @@ impl TypeTable {
             maps: maps::MapDescriptors::resolve(debug),
             empty_interface: debug.type_named("runtime.eface"),
             not_in_heap: not_in_heap::find(debug),
+            parts_left: runtime_only::MAX_PARTS,
             program,
         }
     }

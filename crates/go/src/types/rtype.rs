@@ -6,9 +6,7 @@ use crate::dwarf::DebugInfo;
 use crate::moduledata::Module;
 
 use super::kind::*;
-
-/// Longest name read. The longest type names of real programs are structs written out in full.
-const MAX_NAME: u64 = 64 << 10;
+use super::text::{NAME_EMBEDDED, NAME_TAG, read_name, read_text};
 
 /// No value is larger than the address space of a process.
 const MAX_TYPE_SIZE: u64 = 1 << 47;
@@ -85,7 +83,7 @@ pub(super) struct Rtype {
 }
 
 /// Parameters and results of a function type.
-pub(super) struct Signature {
+pub(super) struct RawSignature {
     pub(super) parameters: Vec<Addr>,
     pub(super) results: Vec<Addr>,
     /// The last parameter takes any number of values.
@@ -294,10 +292,12 @@ impl Layout {
     pub(super) fn fields(&self, memory: &dyn Memory, t: &Rtype) -> Option<Vec<(Addr, Addr, u64)>> {
         /// The largest generated structs have some thousands of fields.
         const MAX_FIELDS: u64 = 1 << 16;
+        /// A name, a type and an offset: 24 bytes in all releases.
+        const MAX_FIELD_SIZE: u64 = 256;
         let slice = t.at.checked_add(self.struct_fields)?;
         let first = memory.ptr(slice).ok()?;
         let count = memory.u64(slice.checked_add(8)?).ok()?;
-        if count > MAX_FIELDS || self.field_size < 24 {
+        if count > MAX_FIELDS || !(24..=MAX_FIELD_SIZE).contains(&self.field_size) {
             return None;
         }
         let mut bytes = vec![0; usize::try_from(count * self.field_size).ok()?];
@@ -321,23 +321,30 @@ impl Layout {
 
     /// The fields of a struct with their names.
     pub(super) fn named_fields(&self, memory: &dyn Memory, t: &Rtype) -> Option<Vec<RawField>> {
-        let named = |(name, type_, offset)| {
+        /// Most bytes of names and tags in one struct.
+        const MAX_TEXT: usize = 1 << 20;
+        let mut fields = Vec::new();
+        let mut kept = 0;
+        for (name, type_, offset) in self.fields(memory, t)? {
             let name = read_name(memory, name)?;
-            let embedded = name.flags & NAME_EMBEDDED != 0;
-            let tag = if name.flags & NAME_TAG != 0 {
-                read_text(memory, name.end)?.0
-            } else {
-                String::new()
+            let tag = match name.flags & NAME_TAG {
+                0 => String::new(),
+                _ => read_text(memory, name.end)?.0,
             };
-            Some(RawField {
+            kept += name.text.len() + tag.len();
+            if kept > MAX_TEXT {
+                return None;
+            }
+            let embedded = name.flags & NAME_EMBEDDED != 0;
+            fields.push(RawField {
                 name: name.text,
                 tag,
                 embedded,
                 type_,
                 offset,
-            })
-        };
-        self.fields(memory, t)?.into_iter().map(named).collect()
+            });
+        }
+        Some(fields)
     }
 
     /// The direction of a channel type (`abi.ChanDir`: 1 receive, 2 send).
@@ -351,7 +358,7 @@ impl Layout {
     }
 
     /// Parameters and results of a function type, which follow its descriptor (`abi.FuncType.InSlice`, `OutSlice`).
-    pub(super) fn signature(&self, memory: &dyn Memory, t: &Rtype) -> Option<Signature> {
+    pub(super) fn signature(&self, memory: &dyn Memory, t: &Rtype) -> Option<RawSignature> {
         const VARIADIC: u16 = 1 << 15;
         let inputs = memory.u16(t.at.checked_add(self.func_in)?).ok()?;
         let outputs = memory.u16(t.at.checked_add(self.func_out)?).ok()?;
@@ -370,7 +377,7 @@ impl Layout {
         let results = (0..outputs & !VARIADIC)
             .map(&mut next)
             .collect::<Option<_>>()?;
-        Some(Signature {
+        Some(RawSignature {
             parameters,
             results,
             variadic: outputs & VARIADIC != 0,
@@ -404,41 +411,4 @@ fn rules(debug: &DebugInfo) -> Rules {
 /// The module whose type section holds `at`.
 fn module_of(modules: &[Module], at: Addr) -> Option<&Module> {
     modules.iter().find(|m| m.types.contains(at))
-}
-
-/// Flags of an `abi.Name`: a tag follows; the field is embedded.
-const NAME_TAG: u8 = 1 << 1;
-const NAME_EMBEDDED: u8 = 1 << 3;
-
-/// An `abi.Name`: flags, length as a varint, bytes; then more, as the flags say.
-struct Name {
-    flags: u8,
-    text: String,
-    end: Addr,
-}
-
-fn read_name(memory: &dyn Memory, at: Addr) -> Option<Name> {
-    let flags = memory.u8(at).ok()?;
-    let (text, end) = read_text(memory, at.checked_add(1)?)?;
-    Some(Name { flags, text, end })
-}
-
-/// Text with its length as a varint before it, and where it ends. Overlong text is cut.
-fn read_text(memory: &dyn Memory, at: Addr) -> Option<(String, Addr)> {
-    let mut len = 0u64;
-    let mut start = at;
-    for shift in (0..28).step_by(7) {
-        let b = memory.u8(start).ok()?;
-        start = start.checked_add(1)?;
-        len |= u64::from(b & 0x7f) << shift;
-        if b & 0x80 == 0 {
-            let mut bytes = vec![0; len.min(MAX_NAME) as usize];
-            memory.read(start, &mut bytes).ok()?;
-            return Some((
-                String::from_utf8_lossy(&bytes).into_owned(),
-                start.checked_add(len)?,
-            ));
-        }
-    }
-    None
 }

@@ -6,14 +6,19 @@ use std::sync::OnceLock;
 
 use leakscope_target::{Addr, Memory};
 
+use crate::moduledata::Module;
+
 use super::kind::*;
 use super::maps::MapLayout;
-use super::rtype::{ChanDir, Rtype};
+use super::rtype::{ChanDir, Layout, RawField, RawSignature, Rtype};
 use super::slots::Slot;
 use super::{TypeField, TypeId, TypeTable};
 
 /// Most types taken in from descriptors alone: bounds what a damaged target can make us keep.
 const MAX_TYPES: usize = 1 << 20;
+
+/// Most parts (fields, parameters, results, bytes of names) of these types together.
+pub(super) const MAX_PARTS: usize = 1 << 24;
 
 /// A type known by its descriptor alone.
 pub(super) struct RuntimeType {
@@ -74,6 +79,54 @@ impl RuntimeType {
             type_: f.type_,
             embedded: f.embedded,
         })
+    }
+}
+
+/// What a descriptor says beside kind and size.
+struct Raw {
+    name: String,
+    package: String,
+    fields: Vec<RawField>,
+    signature: Option<RawSignature>,
+    chan_dir: Option<ChanDir>,
+}
+
+impl Raw {
+    fn read(layout: &Layout, memory: &dyn Memory, modules: &[Module], t: &Rtype) -> Self {
+        let fields = if t.kind == KIND_STRUCT {
+            layout.named_fields(memory, t)
+        } else {
+            None
+        };
+        Self {
+            name: layout.name(memory, modules, t).unwrap_or_default(),
+            package: layout.package(memory, modules, t).unwrap_or_default(),
+            fields: fields.unwrap_or_default(),
+            signature: if t.kind == KIND_FUNC {
+                layout.signature(memory, t)
+            } else {
+                None
+            },
+            chan_dir: if t.kind == KIND_CHAN {
+                layout.chan_dir(memory, t)
+            } else {
+                None
+            },
+        }
+    }
+
+    /// Number of parts, as [`MAX_PARTS`] counts them.
+    fn len(&self) -> usize {
+        let fields = self
+            .fields
+            .iter()
+            .map(|f| f.name.len() + f.tag.len() + 1)
+            .sum::<usize>();
+        let signature = self
+            .signature
+            .as_ref()
+            .map_or(0, |s| s.parameters.len() + s.results.len());
+        fields + signature + self.name.len() + self.package.len()
     }
 }
 
@@ -141,27 +194,17 @@ impl TypeTable {
         let Some(layout) = self.descriptors.as_ref() else {
             return;
         };
-        let modules = self.program.modules();
-        let stated_name = layout.name(memory, modules, t).unwrap_or_default();
-        let package = layout.package(memory, modules, t).unwrap_or_default();
+        let raw = Raw::read(layout, memory, self.program.modules(), t);
+        match self.parts_left.checked_sub(raw.len()) {
+            Some(left) => self.parts_left = left,
+            None => return,
+        }
         let map = match kind {
             Kind::Map { key, elem } => self.maps.and_then(|m| m.read(memory, t.at, key, elem)),
             _ => None,
         };
-        let chan_dir = match kind {
-            Kind::Chan(_) => layout.chan_dir(memory, t),
-            _ => None,
-        };
-        let raw_fields = match kind {
-            Kind::Struct => layout.named_fields(memory, t),
-            _ => None,
-        };
-        let raw_signature = match kind {
-            Kind::Func => layout.signature(memory, t),
-            _ => None,
-        };
         let mut fields = Vec::new();
-        for f in raw_fields.unwrap_or_default() {
+        for f in raw.fields {
             if let Some(type_) = self.take_in(memory, f.type_, todo) {
                 fields.push(OwnField {
                     name: f.name.into(),
@@ -172,19 +215,19 @@ impl TypeTable {
                 });
             }
         }
-        let signature = raw_signature.map(|s| Signature {
+        let signature = raw.signature.map(|s| Signature {
             parameters: self.take_in_all(memory, &s.parameters, todo),
             results: self.take_in_all(memory, &s.results, todo),
             variadic: s.variadic,
         });
         if let Some(new) = self.runtime_only_mut(id) {
             new.kind = kind;
-            new.stated_name = stated_name.into();
-            new.package = package.into();
+            new.stated_name = raw.name.into();
+            new.package = raw.package.into();
             new.map = map;
             new.fields = fields.into();
             new.signature = signature;
-            new.chan_dir = chan_dir;
+            new.chan_dir = raw.chan_dir;
         }
     }
 
