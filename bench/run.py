@@ -201,7 +201,7 @@ def document(facts: dict, heaps: list, linear: list, runs: int) -> str:
         )
     values = {
         "MACHINE": f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}; load average "
-        f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; medians of {runs} runs",
+        f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; {'one run each' if runs == 1 else f'medians of {runs} runs'}",
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
         "COMPARED": "\n".join(compared),
     }
