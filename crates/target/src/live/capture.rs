@@ -1,21 +1,20 @@
 //! One capture from beginning to end: rehearse, predict, prepare, stop, plan, copy, let go.
 
-use std::fs::File;
 use std::io::Read;
 use std::time::{Duration, Instant};
 
-use super::copy::{Copied, CopyList, Team, with_team};
+use super::copy::{Copied, with_team};
+use super::copy_list::CopyList;
+use super::failure::Snag;
+use super::work::Work;
 use super::{
-    Capture, CaptureOptions, LiveProcess, Method, Phase, StopReport, headroom, maps, open, predict,
+    Capture, CaptureOptions, LiveProcess, Method, Phase, StopReport, headroom, maps, predict,
 };
-use crate::stop::{Failure, Freezer, Holder, MAX_THREADS, Stopped};
-use crate::{
-    AddrRange, CopyPlan, CopyPlanner, Error, Fault, Image, ImageBuilder, PlanError, Region, Source,
-    Thread,
-};
+use crate::stop::{Failure, Freezer, Holder};
+use crate::{AddrRange, CopyPlanner, Error, Image, ImageBuilder, Region, Source, Thread};
 
 /// Stops that are tried before a target that keeps growing is given up.
-const MAX_ATTEMPTS: u32 = 3;
+pub(super) const MAX_ATTEMPTS: u32 = 3;
 
 /// Room for what a target allocates between rehearsal and stop: a share of what there is and a constant, at most a
 /// maximum, since it counts as leakscope's own memory. Doubled with every attempt.
@@ -25,37 +24,6 @@ const GROWTH_MOST: u64 = 24 << 20;
 
 /// Room for mappings that appear between rehearsal and stop, bytes of `/proc/PID/maps`.
 const MAPS_ROOM: usize = 64 << 10;
-
-/// Why an attempt yielded nothing.
-enum Snag {
-    /// The target outgrew what was prepared: worth another attempt.
-    Outgrown {
-        what: &'static str,
-    },
-    /// The stop did not come about, or ended before its time.
-    Stop(Failure),
-    /// It is not the process, or not the program, that was opened.
-    Changed,
-    Plan(PlanError),
-    Read(Fault),
-    Failed(Error),
-}
-
-impl From<PlanError> for Snag {
-    fn from(e: PlanError) -> Self {
-        match e {
-            PlanError::Outgrown { what } => Self::Outgrown { what },
-            other => Self::Plan(other),
-        }
-    }
-}
-
-/// What is read between stop and release.
-struct Inside {
-    maps_len: usize,
-    planned: Instant,
-    copied: Instant,
-}
 
 /// What an attempt yields.
 struct Outcome {
@@ -260,63 +228,6 @@ impl LiveProcess {
             stop,
         })
     }
-
-    /// What went wrong, with facts gathered now that the process runs.
-    fn error(&self, snag: Snag, opts: &CaptureOptions) -> Error {
-        let pid = self.pid();
-        if let Err(changed) = self.verify() {
-            return changed;
-        }
-        match snag {
-            Snag::Failed(error) => error,
-            Snag::Plan(error) => Error::Plan(error),
-            Snag::Read(Fault::Gone) | Snag::Changed | Snag::Stop(Failure::NoThread) => {
-                Error::Gone { pid }
-            }
-            Snag::Read(fault) => Error::Read(fault),
-            Snag::Outgrown { what } => Error::Outgrown {
-                what,
-                attempts: MAX_ATTEMPTS,
-            },
-            Snag::Stop(failure) => match failure {
-                Failure::NotStopped { tid } => self.stuck(tid, opts.max_stop),
-                Failure::NotTraced { errno, .. } | Failure::NotListed { errno } => {
-                    open::why_not_traced(&self.proc, pid, errno)
-                }
-                Failure::TooManyThreads => Error::TooManyThreads {
-                    pid,
-                    cap: MAX_THREADS,
-                },
-                Failure::Deadline => Error::StopEnded {
-                    max_stop: opts.max_stop,
-                    copied: 0,
-                    bytes: 0,
-                },
-                Failure::NoThread => Error::Gone { pid },
-                Failure::HolderDied => Error::HolderDied { pid },
-            },
-        }
-    }
-
-    fn stuck(&self, tid: i32, waited: Duration) -> Error {
-        let task = self.proc.task_from_tid(tid).ok();
-        let state = task.and_then(|t| t.stat().ok()).map_or('?', |s| s.state);
-        let mut wchan = Vec::new();
-        if let Ok(mut file) = open::open_below(&self.proc, &format!("task/{tid}/wchan")) {
-            // Without permission it reads as "0".
-            let _ = file.read_to_end(&mut wchan);
-        }
-        if wchan == b"0" {
-            wchan.clear();
-        }
-        Error::ThreadStuck {
-            pid: self.pid(),
-            tid,
-            state,
-            wchan,
-            waited,
-        }
-    }
 }
 
 /// A region of `bytes` bytes, faulted in, if there is memory for it.
@@ -330,116 +241,6 @@ fn prepare(bytes: u64) -> Result<Region, Error> {
     let len = region.len();
     region.prefault(len)?;
     Ok(region)
-}
-
-/// When which part was done, and what else was learned.
-struct Timed {
-    maps_len: usize,
-    threads: Vec<Thread>,
-    measured: Option<Duration>,
-    stopping: Duration,
-    planning: Duration,
-    copying: Duration,
-}
-
-/// Everything that the work between stop and release needs, prepared beforehand.
-struct Work<'a, 'b> {
-    process: &'a LiveProcess,
-    planner: &'a mut dyn CopyPlanner,
-    plan: &'a mut CopyPlan,
-    team: &'a Team<'b>,
-    /// Bytes that the region holds.
-    room: u64,
-    maps: &'a mut [u8],
-    maps_file: File,
-}
-
-impl Work<'_, '_> {
-    fn stopped(&mut self, holder: &Holder, budget: Duration) -> Result<Timed, Snag> {
-        let stopped = holder.stop(budget).map_err(Snag::Stop)?;
-        let still = Instant::now();
-        let inside = self.inside(Some(&stopped));
-        let released = stopped.release();
-        let inside = match (inside, &released) {
-            // What the planner met may have come of the stop's early end.
-            (Err(Snag::Changed), _) => return Err(Snag::Changed),
-            (_, Err(failure)) => return Err(Snag::Stop(*failure)),
-            (inside, Ok(_)) => inside?,
-        };
-        let ended = released.map_err(Snag::Stop)?;
-        Ok(Timed {
-            maps_len: inside.maps_len,
-            threads: ended.threads,
-            measured: Some(ended.held),
-            stopping: ended.stopping,
-            planning: inside.planned - still,
-            copying: inside.copied - inside.planned,
-        })
-    }
-
-    fn running(&mut self) -> Result<Timed, Snag> {
-        let begun = Instant::now();
-        let inside = self.inside(None)?;
-        self.process.verify().map_err(Snag::Failed)?;
-        Ok(Timed {
-            maps_len: inside.maps_len,
-            threads: Vec::new(),
-            measured: None,
-            stopping: Duration::ZERO,
-            planning: inside.planned - begun,
-            copying: inside.copied - inside.planned,
-        })
-    }
-
-    /// The work itself. Allocates nothing, writes to no descriptor.
-    fn inside(&mut self, stopped: Option<&Stopped<'_>>) -> Result<Inside, Snag> {
-        let holds = || stopped.is_none_or(Stopped::holds);
-        if self.process.verify().is_err() {
-            return Err(Snag::Changed);
-        }
-        let maps_len = self.read_maps()?;
-        self.plan.clear();
-        self.planner.plan(&self.process.memory(), self.plan)?;
-        let planned = Instant::now();
-        if !self.team.set(self.plan.ranges()) {
-            return Err(Snag::Outgrown {
-                what: "the list of ranges",
-            });
-        }
-        if self.team.bytes() > self.room {
-            return Err(Snag::Outgrown { what: "the copy" });
-        }
-        self.team.copy(holds);
-        Ok(Inside {
-            maps_len,
-            planned,
-            copied: Instant::now(),
-        })
-    }
-
-    /// Reads `/proc/PID/maps` into the buffer.
-    fn read_maps(&mut self) -> Result<usize, Snag> {
-        let mut len = 0;
-        loop {
-            let Some(room) = self.maps.get_mut(len..).filter(|room| !room.is_empty()) else {
-                return Err(Snag::Outgrown {
-                    what: "the list of mappings",
-                });
-            };
-            match self.maps_file.read(room) {
-                Ok(0) => return Ok(len),
-                Ok(n) => len += n,
-                Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(source) => {
-                    return Err(Snag::Failed(Error::Proc {
-                        pid: self.process.pid(),
-                        file: "maps",
-                        source,
-                    }));
-                }
-            }
-        }
-    }
 }
 
 /// The copied ranges as segments, without what was skipped.

@@ -2,11 +2,14 @@
 
 mod capture;
 mod copy;
+mod copy_list;
+mod failure;
 mod headroom;
 mod maps;
 mod open;
 mod predict;
 mod report;
+mod work;
 
 use std::fs::File;
 use std::os::unix::ffi::OsStringExt;

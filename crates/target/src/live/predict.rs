@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use super::copy::{CopyList, with_team};
+use super::copy::with_team;
+use super::copy_list::CopyList;
 use crate::{Error, Region};
 
 /// Bytes of the trial copy: about 2 ms.
