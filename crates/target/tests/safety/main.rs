@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "the figures of each run")]
 
 mod freezes;
+mod golang;
 mod kills;
 mod planners;
 mod reading;
