@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use leakscope_go::error::Error as GoError;
+use leakscope_go::maps::noscan_cells;
 use leakscope_go::planner::GoPlanner;
 use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text, bytes};
@@ -42,6 +43,9 @@ pub(super) fn capture(
     };
     let layouts = describe(&program, &mut target, progress)?;
     let mut planner = GoPlanner::new(&program, layouts.clone());
+    if let Some(wanted) = noscan_cells(&program) {
+        planner = planner.noscan_where(wanted);
+    }
     let options = CaptureOptions {
         max_stop: args.max_stop,
         no_stop: args.no_stop,

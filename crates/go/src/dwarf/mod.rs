@@ -268,6 +268,14 @@ impl DebugInfo {
         })
     }
 
+    /// Every struct type, in the order of the section.
+    pub fn struct_types(&self) -> impl Iterator<Item = DieRef> {
+        let structs = self.types.iter().enumerate();
+        structs
+            .filter(|(_, t)| t.tag == Tag::Struct)
+            .map(|(i, _)| DieRef(i as u32))
+    }
+
     /// Number of types.
     pub fn type_count(&self) -> usize {
         self.types.len()

@@ -6,14 +6,16 @@ mod kinds;
 mod layouts;
 mod swiss;
 mod walk;
+mod wanted;
 
 use leakscope_graph::{ObjIx, TypeIx};
 use leakscope_target::Addr;
 
 pub(crate) use census::Census;
-pub(crate) use kinds::{MapKind, Walker};
+pub(crate) use kinds::{MapKind, Walker, alloc_rules};
 pub(crate) use layouts::MapLayouts;
 pub(crate) use walk::{Part, Visitor};
+pub use wanted::noscan_cells;
 
 /// Which implementation of maps.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
