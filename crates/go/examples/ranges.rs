@@ -7,6 +7,7 @@ use std::io::{BufWriter, Write};
 
 use anyhow::{Context, Result};
 use leakscope_go::layouts::Layouts;
+use leakscope_go::maps::noscan_cells;
 use leakscope_go::planner::GoPlanner;
 use leakscope_go::program::Program;
 use leakscope_target::{CopyPlanner, LiveProcess};
@@ -21,7 +22,11 @@ fn main() -> Result<()> {
     let program = Program::open(process.executable(), &process.mappings()?, &memory)?;
     let version = program.exe().go_version().to_string();
     let layouts = Layouts::resolve(program.debug(), &version, program.bias())?;
-    let plan = GoPlanner::new(&program, layouts).rehearse(&memory)?;
+    let mut planner = GoPlanner::new(&program, layouts);
+    if let Some(wanted) = noscan_cells(&program) {
+        planner = planner.noscan_where(wanted);
+    }
+    let plan = planner.rehearse(&memory)?;
     let mut out = BufWriter::new(std::io::stdout().lock());
     for range in plan.ranges() {
         writeln!(out, "{:x} {:x}", range.start.0, range.len())?;
