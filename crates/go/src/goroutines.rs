@@ -4,14 +4,13 @@ use std::ops::Range;
 
 use leakscope_target::{Addr, AddrRange, Image, Memory};
 
+use crate::budget;
 use crate::layouts::Layouts;
 use crate::roots::{Found, RootKind, RootSource};
 use crate::stackscan::{Scan, StackScanner};
-use crate::threads::{Machine, Machines, interrupted_registers};
+use crate::threads::{Machine, Machines, interrupted_registers, stack_bounds};
 use crate::unwind::{Frame, Start, StartKind, UnwindEnd, Unwinder};
 
-/// Most goroutines looked at: 2^26 stacks of 2 KiB fill 128 GiB.
-const MAX_GOROUTINES: u64 = 1 << 26;
 /// Most frames kept of all goroutines together.
 const MAX_KEPT_FRAMES: usize = 1 << 26;
 /// Most wait reasons, and the longest text of one (there are about 50, of at most 40 bytes).
@@ -104,6 +103,7 @@ pub(crate) fn read(source: &RootSource<'_>, found: &mut Found<'_>) -> Goroutines
         machines: &machines,
         unwinder: Unwinder::new(source.program.functions(), &layouts.unwind),
         scanner: StackScanner::new(image, layouts, source.program),
+        stack_bytes: budget::held(image),
         out: Goroutines {
             wait_reasons: wait_reasons(image, layouts),
             ..Goroutines::default()
@@ -111,7 +111,9 @@ pub(crate) fn read(source: &RootSource<'_>, found: &mut Found<'_>) -> Goroutines
     };
     let allgs = layouts.globals.allgs;
     let all = image.ptr(allgs).and_then(|at| {
-        let len = image.u64(Addr(allgs.0 + 8))?.min(MAX_GOROUTINES);
+        let len = image
+            .u64(Addr(allgs.0.wrapping_add(8)))?
+            .min(budget::most_records(image, layouts.g.size));
         image.bytes(at, len * 8)
     });
     match all {
@@ -155,6 +157,8 @@ struct Reader<'a> {
     machines: &'a Machines,
     unwinder: Unwinder<'a>,
     scanner: StackScanner<'a>,
+    /// How many more bytes of stacks there can be: stacks do not overlap.
+    stack_bytes: u64,
     out: Goroutines,
 }
 
@@ -179,11 +183,7 @@ impl Reader<'_> {
         let Some((_, word)) = statuses.names.iter().find(|(n, _)| *n == status) else {
             return found.gaps.add("goroutine in an unknown state", at);
         };
-        let stack = inner(record, g.stack.offset);
-        let stack = AddrRange {
-            start: Addr(layouts.stack.lo.get(stack)),
-            end: Addr(layouts.stack.hi.get(stack)),
-        };
+        let stack = stack_bounds(layouts, inner(record, g.stack.offset));
         let machine = if status == statuses.running {
             self.machines.running(at)
         } else {
@@ -285,6 +285,14 @@ impl Reader<'_> {
             first_frame: self.out.frames.len() as u32,
             found,
         };
+        let from = standing.as_ref().map_or(stack.start.0, |s| s.start.sp);
+        let left = self
+            .stack_bytes
+            .checked_sub(stack.end.0.saturating_sub(from));
+        let Some(left) = left else {
+            return UnwindEnd::Unreadable;
+        };
+        self.stack_bytes = left;
         let Some(standing) = standing else {
             self.scanner.all_conservatively(stack.start.0, &mut scan);
             return UnwindEnd::NoStart;
@@ -311,8 +319,7 @@ impl Reader<'_> {
         };
         let mut sp = thread.registers.sp;
         if machine.gsignal.contains(sp) {
-            let interrupted =
-                interrupted_registers(self.image, machine, &thread.registers);
+            let interrupted = interrupted_registers(self.image, machine, &thread.registers);
             sp = interrupted.map_or(sp, |r| r.sp);
         }
         let from = if machine.g0.contains(sp) {

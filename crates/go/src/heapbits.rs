@@ -10,6 +10,9 @@ use crate::coverage::Gaps;
 use crate::objects::Objects;
 use crate::spans::{PointerBits, Span};
 
+/// Masks are remembered up to this many words of them (16 MiB), then learned anew.
+const MAX_KNOWN_WORDS: usize = 2 << 20;
+
 /// Which words of one value of a type are pointers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PointerMask {
@@ -22,11 +25,17 @@ pub struct PointerMask {
 impl PointerMask {
     /// Calls `f` with every pointer word below `limit` of an array of values that starts at word `from`.
     fn tile(&self, from: u64, limit: u64, mut f: impl FnMut(u64)) {
+        let size = self.size.max(1);
+        // A mask that is longer than its value would be looked at once per value for nothing.
+        let words = self
+            .bits
+            .get(..size.div_ceil(64) as usize)
+            .unwrap_or(&self.bits);
         let mut value = from;
         while value < limit {
-            for (i, bits) in self.bits.iter().enumerate() {
-                let mut bits = *bits;
+            for (i, bits) in words.iter().enumerate() {
                 let first = value + i as u64 * 64;
+                let mut bits = *bits;
                 while bits != 0 {
                     let word = first + u64::from(bits.trailing_zeros());
                     if word >= limit {
@@ -36,7 +45,7 @@ impl PointerMask {
                     bits &= bits - 1;
                 }
             }
-            value += self.size.max(1);
+            value += size;
         }
     }
 }
@@ -59,6 +68,8 @@ pub struct PointerReader<'a> {
     objects: &'a Objects,
     masks: &'a dyn Masks,
     known: FxHashMap<u64, Option<Rc<PointerMask>>>,
+    /// Words of the masks in `known`.
+    known_words: usize,
     scratch: Vec<u8>,
     gaps: Gaps,
 }
@@ -71,6 +82,7 @@ impl<'a> PointerReader<'a> {
             objects,
             masks,
             known: FxHashMap::default(),
+            known_words: 0,
             scratch: Vec::new(),
             gaps: Gaps::default(),
         }
@@ -228,12 +240,19 @@ impl<'a> PointerReader<'a> {
                 .add("object with a nil type in its header", Addr(object));
             return None;
         }
-        let masks = self.masks;
-        let mask = self
-            .known
-            .entry(rtype)
-            .or_insert_with(|| masks.mask(Addr(rtype)).map(Rc::new))
-            .clone();
+        let mask = match self.known.get(&rtype) {
+            Some(mask) => mask.clone(),
+            None => {
+                let mask = self.masks.mask(Addr(rtype)).map(Rc::new);
+                self.known_words += 1 + mask.as_ref().map_or(0, |m| m.bits.len());
+                if self.known_words > MAX_KNOWN_WORDS {
+                    self.known.clear();
+                    self.known_words = 0;
+                }
+                self.known.insert(rtype, mask.clone());
+                mask
+            }
+        };
         if mask.is_none() {
             self.gaps.add(
                 "object whose type has no readable pointer mask",

@@ -1,6 +1,7 @@
 //! Go's runtime from the outside: executable, layouts, spans, roots, goroutines, types, maps. Builds a heap graph.
 
 pub mod binary;
+mod budget;
 pub mod coverage;
 pub mod dwarf;
 pub mod error;
@@ -18,6 +19,7 @@ pub mod planner;
 pub mod program;
 pub mod resolver;
 pub mod roots;
+mod slotbits;
 pub mod spans;
 pub mod specials;
 mod stackmaps;

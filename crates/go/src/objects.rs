@@ -2,13 +2,20 @@
 
 use leakscope_target::{Addr, Image, Memory};
 
+use crate::budget;
 use crate::coverage::{Amount, Gaps};
-use crate::layouts::{HeapRules, Layouts};
+use crate::layouts::Layouts;
 use crate::pages::PageIndex;
-use crate::spans::{MAX_SLOTS, SlotState, Span, Sweep, read_spans};
+use crate::slotbits::{BitReader, MAX_SLOT_WORDS, SetBits, nth_set};
+use crate::spans::{SlotState, Span, Sweep, read_spans};
 
 /// Ids are handed out in steps of this many for the search from an id back to its span.
-const COARSE_SHIFT: u32 = 8;
+const COARSE_SHIFT: u32 = 6;
+
+/// Pages of spans that are given a table: so many per page of the image (of spans without pointers, contents may have
+/// been left out), and as many as a heap of 128 GiB has in any case: a table of 64 MiB.
+const PAGES_PER_HELD: u64 = 4;
+const PAGES_ANYWAY: u64 = 1 << 24;
 
 /// An allocated slot that an address falls into.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -69,6 +76,7 @@ struct SpanSlots {
     magic: u32,
     nelems: u32,
     first_word: u32,
+    first_obj: u32,
 }
 
 /// 64 slots: which are allocated, and how many objects come before them.
@@ -94,6 +102,7 @@ impl SpanSlots {
             magic,
             nelems: span.nelems,
             first_word,
+            first_obj: span.first_obj,
         }
     }
 
@@ -117,7 +126,7 @@ impl Objects {
         let mut objects = Self {
             spans: Vec::with_capacity(list.spans.len()),
             slots: Vec::with_capacity(list.spans.len()),
-            pages: PageIndex::build(std::iter::empty(), layouts.heap.page_size),
+            pages: PageIndex::build(&[], layouts.heap.page_size, 0),
             words: Vec::new(),
             coarse: Vec::new(),
             unswept: Vec::new(),
@@ -137,7 +146,9 @@ impl Objects {
         for (span, state) in list.spans {
             objects.push(span, &state, &mut bits, &mut reader);
         }
-        objects.pages = PageIndex::build(objects.spans.iter(), layouts.heap.page_size);
+        let page_size = layouts.heap.page_size;
+        let most_pages = budget::held(image) / page_size * PAGES_PER_HELD + PAGES_ANYWAY;
+        objects.pages = PageIndex::build(&objects.spans, page_size, most_pages);
         objects.index_ids();
         Ok(objects)
     }
@@ -176,6 +187,7 @@ impl Objects {
             );
             return;
         };
+        span.first_obj = self.len;
         self.slots
             .push(SpanSlots::of(&span, self.words.len() as u32));
         let mut rank = self.len;
@@ -183,7 +195,6 @@ impl Objects {
             self.words.push(SlotWord { bits: *word, rank });
             rank += word.count_ones();
         }
-        span.first_obj = self.len;
         span.objects = count;
         span.in_flight = reader.in_flight(&span, state);
         self.totals.in_flight += u64::from(span.in_flight.is_some());
@@ -246,7 +257,7 @@ impl Objects {
         for step in 0..steps {
             let id = (step << COARSE_SHIFT) as u32;
             while self
-                .spans
+                .slots
                 .get(span + 1)
                 .is_some_and(|next| next.first_obj <= id)
             {
@@ -314,7 +325,7 @@ impl Objects {
             .copied()
             .unwrap_or(0) as usize;
         while self
-            .spans
+            .slots
             .get(i + 1)
             .is_some_and(|next| next.first_obj <= obj)
         {
@@ -390,131 +401,4 @@ impl Objects {
                 .get(from..from + s.nelems.div_ceil(64) as usize)?,
         ))
     }
-}
-
-/// Most words of slot bits of one span.
-const MAX_SLOT_WORDS: usize = MAX_SLOTS / 64;
-
-/// Reads allocation and mark bits of spans.
-struct BitReader<'a> {
-    image: &'a Image,
-    rules: &'a HeapRules,
-    marking: bool,
-    gaps: &'a mut Gaps,
-}
-
-impl BitReader<'_> {
-    /// Fills `words` with the allocated slots: those below the allocator's index, and those set in the allocation bits
-    /// (mbitmap.go, `mspan.isFree`). False where the bits cannot be read.
-    fn allocated(&mut self, span: &Span, state: &SlotState, words: &mut [u64]) -> bool {
-        words.fill(0);
-        if state.free_index < span.nelems && !self.read_bits(state.alloc_bits, span.nelems, words) {
-            self.gaps
-                .add("span whose allocation bits cannot be read", span.start);
-            return false;
-        }
-        set_below(words, state.free_index);
-        clear_from(words, span.nelems);
-        true
-    }
-
-    /// Fills `words` with the marks of the collection that has just ended: inline ones where the span has them
-    /// (merged into `gcmarkBits` only by the sweep), and `gcmarkBits`.
-    fn marked(&mut self, span: &Span, state: &SlotState, words: &mut [u64]) -> bool {
-        if !self.read_bits(state.mark_bits, span.nelems, words) {
-            self.gaps
-                .add("unswept span whose mark bits cannot be read", span.start);
-            return false;
-        }
-        let inline = if span.size_class == 0 {
-            None
-        } else {
-            self.rules.inline_marks(span.elem_size)
-        };
-        if let Some(green_tea) = inline {
-            // mgcmark_greenteagc.go, `spanInlineMarkBitsFromBase`: at the end of the span's first page.
-            let at = span.start.0 + self.rules.page_size - green_tea.reserve
-                + u64::from(green_tea.marks.offset);
-            let Ok(marks) = self.image.bytes(Addr(at), green_tea.marks.size.into()) else {
-                self.gaps
-                    .add("unswept span whose inline marks cannot be read", span.start);
-                return false;
-            };
-            for (i, byte) in marks.iter().enumerate() {
-                if let Some(word) = words.get_mut(i / 8) {
-                    *word |= u64::from(*byte) << (i % 8 * 8);
-                }
-            }
-        }
-        clear_from(words, span.nelems);
-        true
-    }
-
-    fn read_bits(&self, at: Addr, nelems: u32, words: &mut [u64]) -> bool {
-        let Ok(bytes) = self.image.bytes(at, u64::from(nelems.div_ceil(8))) else {
-            return false;
-        };
-        for (word, bytes) in words.iter_mut().zip(bytes.chunks(8)) {
-            let mut whole = [0; 8];
-            whole[..bytes.len()].copy_from_slice(bytes);
-            *word = u64::from_le_bytes(whole);
-        }
-        true
-    }
-
-    /// The slot that an allocation under way has taken but not initialised: `freeIndexForScan` is moved up to
-    /// `freeindex` once it has (malloc.go, `mallocgc`; while marking, later versions leave it behind on purpose). Slots
-    /// in between that the last sweep left allocated were merely passed over.
-    fn in_flight(&mut self, span: &Span, state: &SlotState) -> Option<u32> {
-        let (from, to) = (state.free_index_for_scan, state.free_index);
-        if self.marking || span.sweep != Sweep::Swept || from >= to {
-            return None;
-        }
-        let bytes = self.image.bytes(state.alloc_bits, u64::from(span.nelems.div_ceil(8))).ok()?;
-        let is_new = |slot: &u32| bytes.get(*slot as usize / 8).is_some_and(|b| b >> (slot % 8) & 1 == 0);
-        let mut taken = (from..to).filter(is_new);
-        let first = taken.next()?;
-        taken.next().is_none().then_some(first)
-    }
-}
-
-fn set_below(words: &mut [u64], n: u32) {
-    for (i, word) in words.iter_mut().enumerate() {
-        let from = i as u32 * 64;
-        if n >= from + 64 {
-            *word = u64::MAX;
-        } else if n > from {
-            *word |= (1 << (n - from)) - 1;
-        }
-    }
-}
-
-fn clear_from(words: &mut [u64], n: u32) {
-    if let Some(word) = words.get_mut(n as usize / 64) {
-        *word &= (1 << (n % 64)) - 1;
-    }
-}
-
-/// Positions of the set bits, lowest first.
-struct SetBits(u64);
-
-impl Iterator for SetBits {
-    type Item = u32;
-
-    fn next(&mut self) -> Option<u32> {
-        if self.0 == 0 {
-            return None;
-        }
-        let bit = self.0.trailing_zeros();
-        self.0 &= self.0 - 1;
-        Some(bit)
-    }
-}
-
-/// Position of the `n`th set bit (from 0); 64 where there are fewer.
-fn nth_set(mut bits: u64, n: u32) -> u32 {
-    for _ in 0..n.min(64) {
-        bits &= bits.wrapping_sub(1);
-    }
-    bits.trailing_zeros()
 }

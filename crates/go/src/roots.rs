@@ -13,7 +13,7 @@ use crate::program::Program;
 use crate::specials::{SpecialKind, Specials};
 
 /// Most blocks of queued finalizers or cleanups that are followed.
-const MAX_BLOCKS: usize = 1 << 20;
+const MAX_BLOCKS: usize = 1 << 18;
 /// Most processors (`GOMAXPROCS` is capped far below).
 const MAX_PROCESSORS: u64 = 1 << 16;
 
@@ -282,7 +282,7 @@ fn special_roots(source: &RootSource<'_>, specials: &Specials, found: &mut Found
                 };
                 let at = layout.func.at(special.at);
                 for word in 0..u64::from(layout.func.size / 8) {
-                    let Ok(value) = source.image.u64(Addr(at.0 + word * 8)) else {
+                    let Ok(value) = source.image.u64(Addr(at.0.wrapping_add(word * 8))) else {
                         continue;
                     };
                     found.add(value, RootKind::Cleanup { on });
@@ -363,7 +363,7 @@ fn tiny_blocks(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(), Fau
     let allp = layouts.globals.allp;
     let (array, len) = (
         image.ptr(allp)?,
-        image.u64(Addr(allp.0 + 8))?.min(MAX_PROCESSORS),
+        image.u64(Addr(allp.0.wrapping_add(8)))?.min(MAX_PROCESSORS),
     );
     for i in 0..len {
         let p = image.ptr(Addr(array.0.wrapping_add(i * 8)))?;

@@ -2,6 +2,7 @@
 
 use leakscope_target::{Addr, Image, Memory};
 
+use crate::budget;
 use crate::coverage::Gaps;
 use crate::layouts::{HeapRules, Layouts, Mspan};
 
@@ -12,10 +13,10 @@ const MAX_SMALL: u64 = 32 << 10;
 /// Most pages of a span of a small size class. The runtime's table goes up to 10; up to 16, slot numbers can be had by
 /// one multiplication (16 pages x 8 KiB x 32 KiB slots is 2^32).
 const MAX_SMALL_PAGES: u64 = 16;
-/// Most slots of a span: those pages full of the smallest slots.
-pub(crate) const MAX_SLOTS: usize = 16 * 8192 / 8;
+/// Most slots of a span, in the runtime's table: one page of 8-byte slots.
+pub(crate) const MAX_SLOTS: usize = 1024;
 /// Highest user address on x86-64 with four-level page tables, where Go's heap always lies.
-const MAX_ADDRESS: u64 = 1 << 47;
+pub(crate) const MAX_ADDRESS: u64 = 1 << 47;
 
 /// What the collector has done with a span in its current sweep cycle (mheap.go, comment at `mspan.sweepgen`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -154,7 +155,7 @@ impl RawSpan {
 
     /// Bytes of its pages, if start and length are sane.
     pub(crate) fn extent(&self, rules: &HeapRules) -> Result<u64, &'static str> {
-        if self.start == 0 || self.start % rules.page_size != 0 {
+        if self.start == 0 || !self.start.is_multiple_of(rules.page_size) {
             return Err("span that does not start on a page");
         }
         let bytes = self.npages.checked_mul(rules.page_size).filter(|b| *b > 0);
@@ -169,7 +170,7 @@ impl RawSpan {
     /// Checks everything that can be checked from the fields alone; says what is wrong.
     pub(crate) fn check(&self, rules: &HeapRules) -> Result<u64, &'static str> {
         let bytes = self.extent(rules)?;
-        if self.elem_size == 0 || self.elem_size > bytes || self.elem_size % 8 != 0 {
+        if self.elem_size == 0 || self.elem_size > bytes || !self.elem_size.is_multiple_of(8) {
             return Err("span with an impossible slot size");
         }
         if self.size_class() == 0 {
@@ -282,6 +283,7 @@ pub(crate) fn read_spans(
     let rules = &layouts.heap;
     let heap_sweepgen = image.u32(layouts.mheap.sweepgen.at(layouts.globals.mheap))?;
     let (array, len) = all_spans(image, layouts)?;
+    let len = len.min(budget::most_records(image, layouts.mspan.size));
     let array_bytes = image.bytes(array, len * 8)?;
     let record_len = u64::from(layouts.mspan.size);
     let mut spans = Vec::new();

@@ -3,6 +3,7 @@
 
 use leakscope_target::{Addr, Image};
 
+use crate::budget;
 use crate::coverage::Gaps;
 use crate::layouts::Layouts;
 use crate::objects::Objects;
@@ -10,9 +11,6 @@ use crate::objects::Objects;
 /// Most specials of one span: a page of tiny blocks with a few on each byte. The lists of real programs hold one or two
 /// per object.
 const MAX_PER_SPAN: u32 = 1 << 18;
-/// Most specials of a heap: one per object of the largest heap that can be told apart would be more than any has.
-const MAX_TOTAL: usize = 1 << 28;
-
 /// What a special is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum SpecialKind {
@@ -51,6 +49,7 @@ impl Specials {
     /// Reads the lists of all spans. What cannot be read is counted in `gaps`.
     pub fn read(image: &Image, layouts: &Layouts, objects: &Objects, gaps: &mut Gaps) -> Self {
         let mut specials = Self::default();
+        let most = budget::most_records(image, layouts.special.size);
         for span in objects.spans() {
             let mut at = span.specials;
             let mut last = 0;
@@ -63,7 +62,7 @@ impl Specials {
                     break;
                 };
                 let offset = layouts.special.offset.get(record);
-                if offset < last || offset >= span.bytes || specials.list.len() >= MAX_TOTAL {
+                if offset < last || offset >= span.bytes || specials.list.len() as u64 >= most {
                     gaps.add("special out of order", at);
                     break;
                 }

@@ -16,6 +16,9 @@ const MAX_MAP_WORDS: u32 = 2 << 20;
 /// Most stack objects of one function.
 const MAX_OBJECTS: u64 = 1 << 16;
 
+/// Most words of bits remembered of all maps together (32 MiB; a large program's maps are a few MiB in all).
+const MAX_KNOWN_BITS: usize = 4 << 20;
+
 /// Bits of a map, in the shared store.
 #[derive(Clone, Copy, Default)]
 struct Bits {
@@ -110,7 +113,9 @@ impl<'a> StackMaps<'a> {
         if frame.varp > frame.sp {
             self.each(maps.locals, |word| {
                 f(Found::Pointer(
-                    frame.varp - u64::from(maps.locals.words) * 8 + word * 8,
+                    frame
+                        .varp
+                        .wrapping_sub((u64::from(maps.locals.words) - word) * 8),
                 ));
             });
         }
@@ -160,7 +165,7 @@ impl<'a> StackMaps<'a> {
 
     /// Addresses of the pointer words of a stack object.
     pub(crate) fn object_words(&self, object: &StackObject, mut f: impl FnMut(u64)) {
-        self.each(object.mask, |word| f(object.at + word * 8));
+        self.each(object.mask, |word| f(object.at.wrapping_add(word * 8)));
     }
 
     fn look_up(&mut self, func: &Func<'_>, continue_pc: u64) -> PointMaps {
@@ -212,7 +217,7 @@ impl<'a> StackMaps<'a> {
             return Err("frame without a pointer map for its place");
         }
         let len = u64::from(nbit.div_ceil(8));
-        let at = Addr(f.bytedata.at(at).0 + u64::from(index) * len);
+        let at = Addr(f.bytedata.at(at).0.wrapping_add(u64::from(index) * len));
         self.read_bits(at, nbit)
     }
 
@@ -221,18 +226,37 @@ impl<'a> StackMaps<'a> {
             .image
             .bytes(at, nbit.div_ceil(8).into())
             .map_err(|_| "pointer map that cannot be read")?;
-        let first = self.bits.len();
+        let first = self.room_for_bits()?;
         for chunk in bytes.chunks(8) {
             let mut word = [0; 8];
             word[..chunk.len()].copy_from_slice(chunk);
             self.bits.push(u64::from_le_bytes(word));
         }
-        if nbit % 64 != 0
+        if !nbit.is_multiple_of(64)
             && let Some(last) = self.bits.last_mut()
         {
             *last &= (1 << (nbit % 64)) - 1;
         }
         Ok(Bits { first, words: nbit })
+    }
+
+    fn every_bit(&mut self, nbit: u32) -> Result<Bits, &'static str> {
+        let first = self.room_for_bits()?;
+        let last = (1u64 << (nbit % 64)) - 1;
+        self.bits
+            .extend(std::iter::repeat_n(u64::MAX, nbit as usize / 64));
+        self.bits.push(last);
+        Ok(Bits { first, words: nbit })
+    }
+
+    /// Where the next map's bits go.
+    fn room_for_bits(&self) -> Result<usize, &'static str> {
+        match self.bits.len() {
+            first if first > MAX_KNOWN_BITS => {
+                Err("pointer map beyond all that a program can have")
+            }
+            first => Ok(first),
+        }
     }
 
     /// The function's stack objects (stack.go, `stackObjectRecord`: a count, then the records).
@@ -250,7 +274,7 @@ impl<'a> StackMaps<'a> {
         let size = u64::from(self.layouts.stack_object.size);
         let records = self
             .image
-            .bytes(Addr(at.0 + 8), n * size)
+            .bytes(Addr(at.0.wrapping_add(8)), n * size)
             .map_err(|_| UNREADABLE)?;
         for record in records.chunks_exact(size.max(1) as usize) {
             let object = self.object_record(record, rodata)?;
@@ -264,14 +288,18 @@ impl<'a> StackMaps<'a> {
         let (off, size) = (f.off.get(record) as i32, f.obj_size.get(record) as u32);
         let ptr_bytes = f.ptr_bytes.get(record) as i32;
         let mask_at = Addr(rodata.0.wrapping_add(f.gcdata_off.get(record)));
-        // Up to 1.23 a negative count says that the mask is a program; only variables larger than 16 KiB have one.
-        let Ok(ptr_bytes) = u32::try_from(ptr_bytes) else {
-            return Err("stack object with a pointer program");
-        };
+        // Up to 1.23 a negative count says that the mask is a program (stack.go, `useGCProg`), which only variables of
+        // many kilobytes have. Every word is taken for a pointer then: nothing live is missed.
+        let program = ptr_bytes < 0;
+        let ptr_bytes = ptr_bytes.unsigned_abs();
         if ptr_bytes > size || size / 8 > MAX_MAP_WORDS {
             return Err("stack object of an impossible size");
         }
-        let mask = self.read_bits(mask_at, ptr_bytes / 8)?;
+        let mask = if program {
+            self.every_bit(ptr_bytes / 8)?
+        } else {
+            self.read_bits(mask_at, ptr_bytes / 8)?
+        };
         Ok(ObjectRecord { off, size, mask })
     }
 

@@ -168,7 +168,7 @@ impl<'a> StackScanner<'a> {
             keep(public);
         });
         if end != UnwindEnd::Complete {
-            for at in (reached.next_multiple_of(8)..stack.end())
+            for at in (reached.checked_next_multiple_of(8).unwrap_or(stack.end())..stack.end())
                 .step_by(8)
                 .take((MAX_BLIND / 8) as usize)
             {
@@ -205,10 +205,12 @@ impl<'a> StackScanner<'a> {
 
     /// Calls `f(address, value)` for the words of `[from, to)` that the image has, up to a cap.
     pub(crate) fn words(&self, from: u64, to: u64, mut f: impl FnMut(u64, u64)) {
-        let mut at = from.next_multiple_of(8);
+        let Some(mut at) = from.checked_next_multiple_of(8) else {
+            return;
+        };
         let to = to.min(at.saturating_add(MAX_BLIND));
         while at < to {
-            let end = (at / PIECE + 1).saturating_mul(PIECE).min(to);
+            let end = (at / PIECE).saturating_add(1).saturating_mul(PIECE).min(to);
             if let Ok(bytes) = self.image.bytes(Addr(at), end - at) {
                 for (i, word) in bytes.chunks_exact(8).enumerate() {
                     f(

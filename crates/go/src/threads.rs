@@ -4,7 +4,8 @@ use leakscope_target::{Addr, AddrRange, Image, Memory, Registers, Thread};
 
 use crate::coverage::Gaps;
 use crate::layouts::Layouts;
-use crate::unwind::StackBytes;
+use crate::spans::MAX_ADDRESS;
+use crate::unwind::{LOWEST_STACK, StackBytes};
 
 /// Most threads followed: the runtime refuses to make more than 10,000 unless told otherwise.
 const MAX_MACHINES: usize = 1 << 16;
@@ -127,14 +128,7 @@ impl Machines {
 fn machine(image: &Image, layouts: &Layouts, at: Addr, record: &[u8]) -> Machine {
     let m = &layouts.m;
     let g0 = Addr(m.g0.get(record));
-    let sched_sp = Addr(
-        layouts
-            .g
-            .sched
-            .at(g0)
-            .0
-            .wrapping_add(layouts.gobuf.sp.offset.into()),
-    );
+    let sched_sp = layouts.gobuf.sp.at(layouts.g.sched.at(g0));
     let vdso_sp = m.vdso_sp.get(record);
     Machine {
         curg: Addr(m.curg.get(record)),
@@ -148,16 +142,21 @@ fn machine(image: &Image, layouts: &Layouts, at: Addr, record: &[u8]) -> Machine
     }
 }
 
-/// The bounds of a goroutine's stack; empty where they cannot be read.
+/// The bounds of a goroutine's stack; empty where they cannot be read or cannot be.
 fn stack_of(image: &Image, layouts: &Layouts, g: Addr) -> AddrRange {
-    if g.is_nil() {
+    let record = image.bytes(layouts.g.stack.at(g), layouts.stack.size.into());
+    stack_bounds(layouts, record.unwrap_or_default())
+}
+
+/// The bounds in a `runtime.stack`; empty where they cannot be.
+pub(crate) fn stack_bounds(layouts: &Layouts, stack: &[u8]) -> AddrRange {
+    let (lo, hi) = (layouts.stack.lo.get(stack), layouts.stack.hi.get(stack));
+    if lo < LOWEST_STACK || hi <= lo || hi > MAX_ADDRESS {
         return AddrRange::default();
     }
-    let stack = layouts.g.stack.at(g);
-    let bound = |f: crate::layouts::Field| image.ptr(f.at(stack)).unwrap_or_default();
     AddrRange {
-        start: bound(layouts.stack.lo),
-        end: bound(layouts.stack.hi),
+        start: Addr(lo),
+        end: Addr(hi),
     }
 }
 
@@ -170,7 +169,7 @@ pub(crate) fn interrupted_registers(
 ) -> Option<Registers> {
     let stack = machine.gsignal;
     let lowest = stack.end.0.saturating_sub(SIGNAL_FRAME);
-    let from = registers.sp.0.max(lowest).next_multiple_of(8);
+    let from = registers.sp.0.max(lowest).checked_next_multiple_of(8)?;
     let bytes = image
         .bytes(Addr(from), stack.end.0.checked_sub(from)?)
         .ok()?;

@@ -10,6 +10,8 @@ use crate::pclntab::{Func, Functions};
 /// Most frames of one stack: a stack of 1 GB (the runtime's own limit) full of small frames has fewer.
 const MAX_FRAMES: u32 = 1 << 24;
 const WORD: u64 = 8;
+/// No stack begins below.
+pub(crate) const LOWEST_STACK: u64 = 4096;
 
 /// The readable part of a stack.
 #[derive(Clone, Copy)]
@@ -172,7 +174,8 @@ impl<'a> Unwinder<'a> {
             mut sp,
             kind,
         } = start;
-        if sp < stack.from || sp >= stack.end() {
+        // A stack is not in the first page, so that the words below a frame can be named without care.
+        if stack.from < LOWEST_STACK || sp < stack.from || sp >= stack.end() {
             return (UnwindEnd::Unreadable, sp);
         }
         if pc == 0 {
@@ -207,9 +210,10 @@ impl<'a> Unwinder<'a> {
             let trapped = callee.is_some_and(|c| self.is_injected(c.func_id()));
             let continue_pc = match callee {
                 Some(c) if c.func_id() == self.facts.sigpanic && func.deferreturn() == 0 => 0,
-                Some(c) if c.func_id() == self.facts.sigpanic => {
-                    func.entry().0 + u64::from(func.deferreturn()) + 1
-                }
+                Some(c) if c.func_id() == self.facts.sigpanic => func
+                    .entry()
+                    .0
+                    .wrapping_add(u64::from(func.deferreturn()) + 1),
                 _ => pc,
             };
             // The word below the caller's frame is the return address; below that lies the saved frame pointer, if

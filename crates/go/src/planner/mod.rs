@@ -14,17 +14,19 @@ use crate::program::Program;
 use crate::spans::{RawSpan, Sweep, all_spans};
 use window::Window;
 
-/// Most blocks of any of the runtime's own allocators that are followed: 2^20 of 64 KiB are 64 GiB of bookkeeping.
-const MAX_BLOCKS: usize = 1 << 20;
+/// Most blocks of any of the runtime's own allocators that are followed: 2^18 of 64 KiB are 16 GiB of bookkeeping.
+const MAX_BLOCKS: usize = 1 << 18;
 /// Most threads followed.
 const MAX_MACHINES: usize = 1 << 16;
 /// Most goroutines looked at.
-const MAX_GOROUTINES: u64 = 1 << 26;
+const MAX_GOROUTINES: u64 = 1 << 24;
 /// Largest stack copied: the runtime ends a goroutine at 1 GB unless told otherwise.
 const MAX_STACK: u64 = 4 << 30;
 /// What is copied of a system stack below where the runtime left it, and of a signal stack from its base: C code and
 /// signal handlers may go deeper, but nothing of the heap should hang there.
 const SYSTEM_STACK: u64 = 16 << 10;
+/// Room for a type descriptor in front of its unrolled mask (48 bytes in all releases).
+const UNROLLED_TYPE: u64 = 128;
 /// Bytes copied of a moduledata (about 600 in all releases).
 const MODULE: u64 = 1 << 10;
 
@@ -61,7 +63,10 @@ impl GoPlanner {
         let mut fixed = Vec::new();
         // Writable segments hold, besides variables, what a position independent program has relocated.
         for segment in program.exe().segments().iter().filter(|s| s.writable) {
-            fixed.push(range(Addr(segment.start.wrapping_add(program.bias())), segment.file_size));
+            fixed.push(range(
+                Addr(segment.start.wrapping_add(program.bias())),
+                segment.file_size,
+            ));
         }
         for module in program.modules() {
             fixed.push(range(module.at, MODULE));
@@ -69,7 +74,12 @@ impl GoPlanner {
             let masks = [module.data_mask, module.bss_mask];
             fixed.extend(masks.map(|m| range(m.at, m.bits.div_ceil(8))));
         }
-        Self { layouts, fixed, noscan: None, window: Window::new() }
+        Self {
+            layouts,
+            fixed,
+            noscan: None,
+            window: Window::new(),
+        }
     }
 
     /// Copies spans without pointers only where `wanted` says so.
@@ -94,7 +104,9 @@ impl GoPlanner {
     /// first word).
     fn persistent_chunks(&self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
         const WHAT: &str = "runtime.persistentChunks";
-        let mut at = memory.ptr(self.layouts.globals.persistent_chunks).map_err(unreadable(WHAT))?;
+        let mut at = memory
+            .ptr(self.layouts.globals.persistent_chunks)
+            .map_err(unreadable(WHAT))?;
         for _ in 0..MAX_BLOCKS {
             if at.is_nil() {
                 break;
@@ -127,8 +139,14 @@ impl GoPlanner {
     }
 
     fn spans(&mut self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
-        let Self { layouts, window, noscan, .. } = self;
-        let (array, len) = all_spans(memory, layouts).map_err(unreadable("runtime.mheap_.allspans"))?;
+        let Self {
+            layouts,
+            window,
+            noscan,
+            ..
+        } = self;
+        let (array, len) =
+            all_spans(memory, layouts).map_err(unreadable("runtime.mheap_.allspans"))?;
         push(range(array, len.saturating_mul(8)))?;
         let sweepgen = memory
             .u32(layouts.mheap.sweepgen.at(layouts.globals.mheap))
@@ -146,12 +164,18 @@ impl GoPlanner {
     /// The used part of each goroutine's stack; all of it where the goroutine runs.
     fn goroutines(&mut self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
         const WHAT: &str = "runtime.allgs";
-        let Self { layouts, window, .. } = self;
+        let Self {
+            layouts, window, ..
+        } = self;
         let allgs = layouts.globals.allgs;
         let array = memory.ptr(allgs).map_err(unreadable(WHAT))?;
-        let len = memory.u64(Addr(allgs.0 + 8)).map_err(unreadable(WHAT))?.min(MAX_GOROUTINES);
+        let len = memory
+            .u64(Addr(allgs.0.wrapping_add(8)))
+            .map_err(unreadable(WHAT))?
+            .min(MAX_GOROUTINES);
         let g = &layouts.g;
-        let ends = [g.stack, g.sched, g.syscallsp, g.atomicstatus].map(|f| f.offset + f.size);
+        let ends = [g.stack, g.sched, g.syscallsp, g.atomicstatus]
+            .map(|f| f.offset.saturating_add(f.size));
         let prefix = ends.into_iter().max().unwrap_or(g.size).min(g.size);
         let mut result = Ok(());
         window.for_each(memory, array, len, prefix, |_, record| {
@@ -166,7 +190,9 @@ impl GoPlanner {
     fn threads(&self, memory: &dyn Memory, push: Push<'_>) -> Result<(), PlanError> {
         const WHAT: &str = "runtime.allm";
         let m = &self.layouts.m;
-        let mut at = memory.ptr(self.layouts.globals.allm).map_err(unreadable(WHAT))?;
+        let mut at = memory
+            .ptr(self.layouts.globals.allm)
+            .map_err(unreadable(WHAT))?;
         for _ in 0..MAX_MACHINES {
             if at.is_nil() {
                 break;
@@ -176,13 +202,19 @@ impl GoPlanner {
             if let Ok((stack, sp)) = self.stack_of(memory, g0) {
                 let left = sp.clamp(stack.start.0, stack.end.0);
                 let from = left.saturating_sub(SYSTEM_STACK).max(stack.start.0);
-                push(AddrRange { start: Addr(from), end: stack.end })?;
+                push(AddrRange {
+                    start: Addr(from),
+                    end: stack.end,
+                })?;
             }
             if !field(m.curg)?.is_nil()
                 && let Ok((stack, _)) = self.stack_of(memory, field(m.gsignal)?)
             {
                 let from = stack.end.0.saturating_sub(SYSTEM_STACK).max(stack.start.0);
-                push(AddrRange { start: Addr(from), end: stack.end })?;
+                push(AddrRange {
+                    start: Addr(from),
+                    end: stack.end,
+                })?;
             }
             at = field(m.all_link)?;
         }
@@ -241,26 +273,51 @@ fn span_ranges(
 ) -> Result<(), PlanError> {
     let rules = &layouts.heap;
     // What makes no sense is left out; the analysis counts it.
-    let Ok(bytes) = raw.check(rules) else { return Ok(()) };
+    let Ok(bytes) = raw.check(rules) else {
+        return Ok(());
+    };
     if raw.alloc_count == 0 {
         return Ok(());
     }
     let start = Addr(raw.start);
     let large = raw.size_class() == 0;
-    let requested = if large { raw.limit - raw.start } else { raw.elem_size };
+    let requested = if large {
+        raw.limit - raw.start
+    } else {
+        raw.elem_size
+    };
+    let held = if large {
+        requested.next_multiple_of(8).min(bytes)
+    } else {
+        bytes
+    };
     if !raw.noscan() {
-        return push(range(start, if large { requested.next_multiple_of(8).min(bytes) } else { bytes }));
+        if large && raw.large_type.0.is_multiple_of(rules.page_size) {
+            // A type made for this one object, in pages of its own: up to 1.23, the pointer program of a large type
+            // is unrolled behind it, a bit per word (mbitmap.go, `heapSetType`).
+            push(range(raw.large_type, UNROLLED_TYPE + bytes / 64))?;
+        }
+        return push(range(start, held));
     }
-    let span = NoscanSpan { size_class: raw.size_class(), elem_size: raw.elem_size, requested };
+    let span = NoscanSpan {
+        size_class: raw.size_class(),
+        elem_size: raw.elem_size,
+        requested,
+    };
     if noscan.is_none_or(|wanted| wanted(span)) {
-        return push(range(start, if large { requested.next_multiple_of(8).min(bytes) } else { bytes }));
+        return push(range(start, held));
     }
     // Marks that the sweep has not taken out of the span yet.
-    let inline = if large { None } else { rules.inline_marks(raw.elem_size) };
+    let inline = if large {
+        None
+    } else {
+        rules.inline_marks(raw.elem_size)
+    };
     match inline {
-        Some(marks) if raw.sweep(sweepgen) != Ok(Sweep::Swept) => {
-            push(range(Addr(raw.start + rules.page_size - marks.reserve), marks.reserve))
-        }
+        Some(marks) if raw.sweep(sweepgen) != Ok(Sweep::Swept) => push(range(
+            Addr(raw.start + rules.page_size - marks.reserve),
+            marks.reserve,
+        )),
         _ => Ok(()),
     }
 }
@@ -280,8 +337,15 @@ fn stack_range(record: &[u8], layouts: &Layouts) -> AddrRange {
         0 => layouts.gobuf.sp.get(inner(g.sched.offset)),
         sp => sp,
     };
-    let from = if (lo..hi).contains(&saved) { saved & !7 } else { lo };
-    AddrRange { start: Addr(from), end: Addr(hi) }
+    let from = if (lo..hi).contains(&saved) {
+        saved & !7
+    } else {
+        lo
+    };
+    AddrRange {
+        start: Addr(from),
+        end: Addr(hi),
+    }
 }
 
 fn range(at: Addr, len: u64) -> AddrRange {

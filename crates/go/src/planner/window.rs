@@ -53,7 +53,12 @@ impl Window {
             let Self { addresses, .. } = self;
             let list = addresses.get_mut(..n * 8).unwrap_or_default();
             let at = Addr(array.0.saturating_add(done * 8));
-            memory.read(at, list).map_err(|fault| PlanError::Unreadable { what: "list of records", fault })?;
+            memory
+                .read(at, list)
+                .map_err(|fault| PlanError::Unreadable {
+                    what: "list of records",
+                    fault,
+                })?;
             let mut from = 0;
             while from < n {
                 let taken = self.gather(from, n, size);
@@ -72,7 +77,10 @@ impl Window {
     }
 
     fn address(&self, i: usize) -> Addr {
-        let word = self.addresses.get(i * 8..i * 8 + 8).and_then(|b| b.try_into().ok());
+        let word = self
+            .addresses
+            .get(i * 8..i * 8 + 8)
+            .and_then(|b| b.try_into().ok());
         Addr(word.map_or(0, u64::from_le_bytes))
     }
 
@@ -86,8 +94,7 @@ impl Window {
             let at = self.address(i).0;
             let bridged = self.pieces.last().and_then(|p| {
                 let offset = at.checked_sub(p.at)?;
-                let end = p.at + p.len as u64;
-                (offset <= (p.len as u64) + BRIDGE && at <= end + BRIDGE).then_some(offset as usize)
+                (offset <= p.len as u64 + BRIDGE).then_some(offset as usize)
             });
             match (bridged, self.pieces.last_mut()) {
                 (Some(offset), Some(piece)) => {
@@ -114,18 +121,26 @@ impl Window {
 
     /// Reads all pieces. One that cannot be read leaves zeros, which is no valid record of anything.
     fn read(&mut self, memory: &dyn Memory) -> Result<(), PlanError> {
-        let mut requests: [ReadRequest<'_>; PIECES] =
-            std::array::from_fn(|_| ReadRequest { at: Addr(0), buf: &mut [] });
+        let mut requests: [ReadRequest<'_>; PIECES] = std::array::from_fn(|_| ReadRequest {
+            at: Addr(0),
+            buf: &mut [],
+        });
         let mut rest = self.bytes.as_mut_slice();
         for (piece, request) in self.pieces.iter().zip(&mut requests) {
             let (buf, after) = rest.split_at_mut_checked(piece.len).unwrap_or_default();
-            *request = ReadRequest { at: Addr(piece.at), buf };
+            *request = ReadRequest {
+                at: Addr(piece.at),
+                buf,
+            };
             rest = after;
         }
         let requests = requests.get_mut(..self.pieces.len()).unwrap_or_default();
         match memory.read_many(requests) {
             Ok(()) => Ok(()),
-            Err(Fault::Gone) => Err(PlanError::Unreadable { what: "records", fault: Fault::Gone }),
+            Err(Fault::Gone) => Err(PlanError::Unreadable {
+                what: "records",
+                fault: Fault::Gone,
+            }),
             Err(_) => {
                 for request in requests {
                     if memory.read(request.at, request.buf).is_err() {

@@ -36,16 +36,15 @@ impl<'a> GcMasks<'a> {
 
     fn build(&self, rtype: Addr) -> Option<PointerMask> {
         let layout = self.layout.as_ref()?;
-        let t = layout.read(self.memory, rtype)?;
+        let t = layout.read_masked(self.memory, rtype)?;
         let words = t.ptr_bytes / 8;
         if words > MAX_WORDS {
             return None;
         }
         let mut bits = Bits::new(words);
-        if t.gc_program {
-            self.run_program(&t, &mut bits)?;
-        } else {
+        if !t.gc_program || self.run_program(&t, &mut bits).is_none() {
             let mut steps = MAX_STEPS;
+            bits = Bits::new(words);
             self.add(layout, &t, 0, &mut bits, &mut steps, MAX_DEPTH)?;
         }
         Some(PointerMask {
@@ -70,10 +69,12 @@ impl<'a> GcMasks<'a> {
         }
         *steps = steps.checked_sub(1)?;
         let depth = depth.checked_sub(1)?;
-        if !t.gc_on_demand {
-            return self.copy(t.gc_data, at, words, bits);
+        // The slot for a mask built on demand may hold one already; building it again needs no trust in that. Masks of
+        // types made at run time (reflect.StructOf, ArrayOf) lie in objects without pointers, which may not be held.
+        let plain = !t.gc_on_demand && !t.gc_program;
+        if plain && self.copy(t.gc_data, at, words, bits).is_some() {
+            return Some(());
         }
-        // The slot for a mask built on demand may hold one already; building it again needs no trust in that.
         match t.kind {
             KIND_ARRAY => {
                 let elem = layout.read(self.memory, layout.elem(self.memory, t)?)?;

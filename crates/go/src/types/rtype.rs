@@ -157,6 +157,13 @@ impl Layout {
 
     /// Reads the descriptor at `at`; `None` where there is none, or something that cannot be one.
     pub(super) fn read(&self, memory: &dyn Memory, at: Addr) -> Option<Rtype> {
+        self.read_masked(memory, at)
+            .filter(|t| (KIND_BOOL..=KIND_UNSAFE_POINTER).contains(&t.kind))
+    }
+
+    /// The same, also of a descriptor that has nothing but sizes and a mask: up to 1.23, large objects get one of their
+    /// own, with the program of their type unrolled (`runtime/mbitmap.go`, `heapSetType`).
+    pub(super) fn read_masked(&self, memory: &dyn Memory, at: Addr) -> Option<Rtype> {
         /// The fields read all lie in the first words (48 bytes in all releases).
         const MAX: usize = 256;
         let mut buf = [0; MAX];
@@ -189,10 +196,8 @@ impl Layout {
                 .ok()
                 .map(i32::from_le_bytes)?,
         };
-        let plausible = (KIND_BOOL..=KIND_UNSAFE_POINTER).contains(&t.kind)
-            && t.ptr_bytes <= t.size
-            && t.size <= MAX_TYPE_SIZE
-            && t.ptr_bytes.is_multiple_of(8);
+        let plausible =
+            t.ptr_bytes <= t.size && t.size <= MAX_TYPE_SIZE && t.ptr_bytes.is_multiple_of(8);
         plausible.then_some(t)
     }
 

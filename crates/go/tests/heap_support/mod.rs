@@ -4,7 +4,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use leakscope_go::coverage::Gaps;
@@ -26,7 +26,6 @@ pub(crate) struct Heap {
     pub(crate) objects: Objects,
     pub(crate) roots: Roots,
     pub(crate) gaps: Gaps,
-    pub(crate) times: Vec<(&'static str, Duration)>,
 }
 
 /// A process that can be read as often as wanted.
@@ -52,6 +51,13 @@ impl Live {
         })
     }
 
+    /// The same, but copies no span without pointers.
+    pub(crate) fn without_noscan(pid: i32) -> Result<Self> {
+        let mut live = Self::open(pid)?;
+        live.planner = live.planner.noscan_where(Box::new(|_| false));
+        Ok(live)
+    }
+
     /// Stops it, copies, lets it go, and reads the heap.
     pub(crate) fn read(&mut self) -> Result<(Heap, StopReport)> {
         let options = CaptureOptions {
@@ -75,7 +81,7 @@ impl Live {
     }
 }
 
-fn layouts(program: &Program) -> Result<Layouts> {
+pub(crate) fn layouts(program: &Program) -> Result<Layouts> {
     let version = program.exe().go_version().to_string();
     Ok(Layouts::resolve(program.debug(), &version, program.bias())?)
 }
@@ -90,18 +96,14 @@ impl Heap {
         Self::read(image, Arc::new(program), &layouts, core.threads())
     }
 
-    fn read(
+    pub(crate) fn read(
         image: Image,
         program: Arc<Program>,
         layouts: &Layouts,
         threads: &[Thread],
     ) -> Result<Self> {
         let mut gaps = Gaps::default();
-        let mut times = Vec::new();
-        let start = Instant::now();
         let objects = Objects::read(&image, layouts, &mut gaps)?;
-        times.push(("objects", start.elapsed()));
-        let start = Instant::now();
         let masks = GcMasks::new(&program, &image);
         let source = RootSource {
             image: &image,
@@ -112,14 +114,12 @@ impl Heap {
             masks: &masks,
         };
         let roots = Roots::read(source, &mut gaps);
-        times.push(("roots", start.elapsed()));
         Ok(Self {
             image,
             program,
             objects,
             roots,
             gaps,
-            times,
         })
     }
 
@@ -148,13 +148,5 @@ impl Heap {
                 .add_many(gap.reason, gap.count, gap.examples.first().copied());
         }
         marked
-    }
-
-    pub(crate) fn print(&self) {
-        println!("times {:?}", self.times);
-        println!("totals {:?}", self.objects.totals());
-        for g in self.gaps.iter() {
-            println!("gap {} x {} {:?}", g.count, g.reason, g.examples);
-        }
     }
 }
