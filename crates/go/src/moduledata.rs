@@ -58,8 +58,6 @@ pub struct Module {
     pub rodata: Addr,
     /// What a function's funcdata are offsets from.
     pub gofunc: Addr,
-    /// Itabs put down by the linker, one after the other (1.27 on), or the list of pointers to them.
-    pub itabs: Itabs,
     pub(crate) pc_header: Addr,
     pub(crate) funcnametab: SliceHeader,
     pub(crate) cutab: SliceHeader,
@@ -68,31 +66,6 @@ pub struct Module {
     pub(crate) pclntable: SliceHeader,
     pub(crate) ftab: SliceHeader,
     pub(crate) textsectmap: SliceHeader,
-}
-
-/// Where the itabs known at link time are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Itabs {
-    /// A slice of pointers to them (`itablinks`, up to 1.26).
-    Links(SliceHeader),
-    /// They lie here, one after the other (1.27 on).
-    Range(AddrRange),
-}
-
-impl Default for Itabs {
-    fn default() -> Self {
-        Self::Links(SliceHeader::default())
-    }
-}
-
-impl Module {
-    /// The type descriptor at an offset as DWARF and other descriptors state it. Plain addresses pass through.
-    pub fn type_at(&self, offset: u64) -> Addr {
-        match self.types.start.checked_add(offset) {
-            Some(at) if offset < self.types.start.0 => at,
-            _ => Addr(offset),
-        }
-    }
 }
 
 /// Reads the chain of modules that starts with `runtime.firstmoduledata`.
@@ -213,19 +186,6 @@ impl Raw<'_> {
         })
     }
 
-    fn itabs(&self) -> Result<Itabs, Error> {
-        if let (Some(offset), Some(size)) =
-            (self.optional("itaboffset", 0), self.optional("itabsize", 0))
-        {
-            let start = Addr(self.word("types")?.wrapping_add(offset));
-            return Ok(Itabs::Range(AddrRange {
-                start,
-                end: Addr(start.0.wrapping_add(size)),
-            }));
-        }
-        self.slice("itablinks").map(Itabs::Links)
-    }
-
     fn module(&self, at: Addr) -> Result<Module, Error> {
         Ok(Module {
             at,
@@ -240,7 +200,6 @@ impl Raw<'_> {
             types: self.range("types", "etypes")?,
             rodata: Addr(self.word("rodata")?),
             gofunc: Addr(self.word("gofunc")?),
-            itabs: self.itabs()?,
             pc_header: Addr(self.word("pcHeader")?),
             funcnametab: self.slice("funcnametab")?,
             cutab: self.slice("cutab")?,

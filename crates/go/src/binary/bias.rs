@@ -52,11 +52,6 @@ impl Executable {
         })
     }
 
-    /// The load bias from the entry point that the kernel handed to the program (`AT_ENTRY`), which needs no mappings.
-    pub fn bias_from_entry(&self, at_entry: u64) -> u64 {
-        at_entry.wrapping_sub(self.entry)
-    }
-
     /// Whether every segment with bytes in the file lies in a mapping of `path` at its offset under this bias.
     fn all_mapped(&self, mappings: &[Mapping], bias: u64, path: &[u8]) -> bool {
         let mapped = |s: &Segment| {

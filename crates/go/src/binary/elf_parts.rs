@@ -20,10 +20,8 @@ const MAX_ZLIB_RATIO: u64 = 1032;
 #[derive(Clone, Debug)]
 pub(super) struct Section {
     pub(super) name: String,
-    pub(super) addr: u64,
     pub(super) offset: u64,
     pub(super) size: u64,
-    pub(super) alloc: bool,
     pub(super) nobits: bool,
     pub(super) compressed: bool,
 }
@@ -79,10 +77,8 @@ pub(super) fn sections(
             let flags = s.sh_flags(endian);
             Some(Section {
                 name: String::from_utf8_lossy(table.section_name(endian, s).ok()?).into_owned(),
-                addr: s.sh_addr(endian),
                 offset: s.sh_offset(endian),
                 size: s.sh_size(endian),
-                alloc: flags.0 & elf::SHF_ALLOC.0 != 0,
                 nobits: s.sh_type(endian) == elf::SHT_NOBITS,
                 compressed: flags.0 & elf::SHF_COMPRESSED.0 != 0,
             })

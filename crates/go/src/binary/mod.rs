@@ -44,7 +44,6 @@ pub struct Executable {
     file: Arc<Mmap>,
     segments: Vec<Segment>,
     sections: Vec<Section>,
-    entry: u64,
     is_pie: bool,
     build_id: Option<Vec<u8>>,
     go_build_id: Option<Vec<u8>>,
@@ -97,12 +96,10 @@ impl Executable {
                 oldest: GoVersion::OLDEST_MINOR,
             });
         }
-        let entry = header.e_entry(endian);
         let is_pie = kind == elf::ET_DYN;
         Ok(Self {
             segments,
             sections,
-            entry,
             is_pie,
             build_id,
             go_build_id,
@@ -147,11 +144,6 @@ impl Executable {
         self.go_build_id.as_deref()
     }
 
-    /// The entry point as linked.
-    pub fn entry(&self) -> u64 {
-        self.entry
-    }
-
     /// Bytes of the file that are loaded at `svma` (an address as linked), to the end of their segment's file part.
     /// In writable segments of a running program they have changed since.
     pub fn static_bytes(&self, svma: u64) -> Option<&[u8]> {
@@ -175,21 +167,6 @@ impl Executable {
         let offset = s.file_offset.checked_add(svma - s.start)?;
         let end = offset.checked_add(len)?;
         (end <= self.file.len() as u64).then_some(offset as usize)
-    }
-
-    /// The address (as linked) and length of a loaded section.
-    pub fn section_range(&self, name: &str) -> Option<(u64, u64)> {
-        self.sections
-            .iter()
-            .find(|s| s.alloc && s.name == name)
-            .map(|s| (s.addr, s.size))
-    }
-
-    /// Whether it carries DWARF debug information. Looks at the section table only.
-    pub fn has_debug_info(&self) -> bool {
-        self.sections
-            .iter()
-            .any(|s| matches!(s.name.as_str(), ".debug_info" | ".zdebug_info") && !s.nobits)
     }
 
     /// Adds the segments that a program cannot write to an image, straight from the file.

@@ -87,11 +87,6 @@ impl<'a> Func<'a> {
         self.flag
     }
 
-    /// Line on which it starts.
-    pub fn start_line(&self) -> u32 {
-        self.start_line
-    }
-
     /// Bytes by which the stack pointer lies below the return address at `pc`.
     pub fn sp_delta(&self, pc: Addr) -> Option<i32> {
         self.value(self.pcsp, pc.0)

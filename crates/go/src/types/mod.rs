@@ -86,13 +86,12 @@ impl TypeTable {
         let count = debug.type_count();
         let mut by_rtype = FxHashMap::default();
         let mut canonical = Vec::with_capacity(count);
-        let types_start = program.modules().first();
-        for (i, t) in debug.types.iter().enumerate() {
-            let own = TypeId(i as u32);
-            let at = types_start
-                .filter(|_| t.runtime_type != 0)
-                .map(|m| m.type_at(t.runtime_type));
-            canonical.push(at.map_or(own, |at| *by_rtype.entry(at.0).or_insert(own)));
+        for own in (0..count as u32).map(TypeId) {
+            let id = match rtype_of(&program, DieRef(own.0)) {
+                None => own,
+                Some(at) => *by_rtype.entry(at.0).or_insert(own),
+            };
+            canonical.push(id);
         }
         Self {
             lazy: std::iter::repeat_with(Lazy::default).take(count).collect(),
@@ -295,9 +294,7 @@ impl TypeTable {
         if let Some(t) = self.runtime_only(id) {
             return Some(t.at);
         }
-        let offset = self.program.debug().rec(DieRef(id.0))?.runtime_type;
-        let module = self.program.modules().first()?;
-        (offset != 0).then(|| module.type_at(offset))
+        rtype_of(&self.program, DieRef(id.0))
     }
 
     /// How the cells of maps of this type are laid out; `None` for other types, and for map types without descriptor
@@ -328,6 +325,22 @@ impl TypeTable {
             Some(t) => Some(&t.slots),
             None => self.lazy.get(id.0 as usize).map(|l| &l.slots),
         }
+    }
+}
+
+/// Where the descriptor of a type of the debug information lies in the target.
+///
+/// It is stated as an offset from the start of the module's types; only that of `uintptr` was an address up to 1.22
+/// (`cmd/link/internal/ld/dwarf.go`, `dwarfGenerateDebugInfo`).
+fn rtype_of(program: &Program, die: DieRef) -> Option<Addr> {
+    let debug = program.debug();
+    let stated = debug.rec(die)?.runtime_type;
+    let types = program.modules().first()?.types;
+    let as_address = Addr(stated.wrapping_add(program.bias()));
+    match stated {
+        0 => None,
+        _ if types.contains(as_address) && debug.name_of(die) == "uintptr" => Some(as_address),
+        offset => Some(Addr(types.start.0.wrapping_add(offset))),
     }
 }
 
