@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use leakscope_goabi::AllocRules;
 use leakscope_graph::{
     GraphBuilder, HeapGraph, Histogram, ObjIx, Reach, SizeRun, TooLarge, TypeIx,
 };
@@ -12,7 +11,7 @@ use crate::coverage::{Amount, Coverage, Gaps};
 use crate::goroutines::Goroutines;
 use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
-use crate::maps::{Census, MapInfo, MapLayouts};
+use crate::maps::{Census, MapInfo, MapLayouts, alloc_rules};
 use crate::objects::Objects;
 use crate::owners::RootNames;
 use crate::program::Program;
@@ -112,12 +111,10 @@ impl GoHeap {
             };
             Roots::read(source, &mut gaps)
         };
-        let alloc = AllocRules {
-            malloc_header: layouts.heap.header != 0,
-        };
+        let alloc = alloc_rules(layouts);
         let map_layouts = MapLayouts::resolve(program.debug());
         let mut census = Census::new(&image, &objects, alloc, map_layouts, &mut gaps);
-        let typed = Typing::run(&image, &objects, &mut types, program, &mut census);
+        let typed = Typing::run(&image, &objects, &mut types, program, &roots, &mut census);
         let maps = census.finish();
         let Typed {
             type_of,

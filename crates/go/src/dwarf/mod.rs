@@ -4,6 +4,7 @@
 //! decompressed section is dropped afterwards. Sources: `cmd/link/internal/ld/dwarf.go` (types, maps, channels),
 //! `cmd/internal/dwarf/dwarf.go` (functions, Go's own attributes), the same shape from Go 1.21 to 1.27 whether DWARF 4 or 5.
 
+pub(crate) mod locals;
 mod names;
 mod pass;
 mod records;
@@ -212,11 +213,6 @@ impl DebugInfo {
             .get(i)
             .filter(|c| self.names.get(c.0) == name)
             .map(|c| c.1)
-    }
-
-    /// All constants, by name.
-    pub fn constants(&self) -> impl Iterator<Item = (&str, i64)> {
-        self.constants.iter().map(|(n, v)| (self.names.get(*n), *v))
     }
 
     /// The name of the package with this import path.

@@ -2,6 +2,7 @@
 
 use leakscope_goabi::{AllocRules, ClassicMap, Footprint, GROUP_SLOTS, SwissMap};
 
+use crate::layouts::Layouts;
 use crate::types::{MapCells, TypeId, TypeTable};
 
 use super::layouts::{ClassicLayout, MapLayouts, SwissLayout};
@@ -23,6 +24,13 @@ pub(crate) struct MapKind {
 pub(crate) enum Walker {
     Classic(ClassicLayout, ClassicMap),
     Swiss(SwissLayout, SwissMap),
+}
+
+/// How the allocator of this build rounds sizes.
+pub(crate) fn alloc_rules(layouts: &Layouts) -> AllocRules {
+    AllocRules {
+        malloc_header: layouts.heap.header != 0,
+    }
 }
 
 /// Numerator of the load factor over 2 (`runtime.loadFactorNum`, since 1.22).

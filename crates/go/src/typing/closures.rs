@@ -2,7 +2,7 @@
 
 use leakscope_target::Addr;
 
-use crate::types::Slot;
+use crate::types::{Slot, SlotKind, TypeId, TypeTable};
 
 use super::Typing;
 use super::offer::Sure;
@@ -52,6 +52,10 @@ impl Typing<'_> {
                 kind: slot.kind,
             }));
         }
+        if let Some((receiver, pointer)) = receiver(function.name()) {
+            let type_ = self.types.by_name(&receiver);
+            slots.extend(type_.into_iter().flat_map(|t| bound(self.types, t, pointer)));
+        }
         let program = self.programs.add(self.types, slots.into_iter());
         let shape = self.shapes.number(ShapeInfo {
             program,
@@ -61,4 +65,27 @@ impl Typing<'_> {
         self.closures.insert(code, shape);
         Some(shape)
     }
+}
+
+/// Suffix of the code of method values (`x.Method`), which have no debug information: the receiver is what they capture.
+const METHOD_VALUE: &str = "-fm";
+
+/// The type of the receiver of a method value's code, and whether the receiver is a pointer to it.
+fn receiver(function: &str) -> Option<(String, bool)> {
+    let (type_, _method) = function.strip_suffix(METHOD_VALUE)?.rsplit_once('.')?;
+    let pointer = type_.split_once("(*").and_then(|(package, rest)| {
+        let name = rest.strip_suffix(')')?;
+        Some(format!("{package}{name}"))
+    });
+    Some(pointer.map_or_else(|| (type_.to_owned(), false), |name| (name, true)))
+}
+
+/// The slots of a captured receiver.
+fn bound(types: &TypeTable, type_: TypeId, pointer: bool) -> Vec<Slot> {
+    if pointer {
+        let kind = SlotKind::Pointer(type_);
+        return vec![Slot { offset: CODE_POINTER, kind }];
+    }
+    let slots = types.slots(type_).iter();
+    slots.map(|s| Slot { offset: s.offset.saturating_add(CODE_POINTER), kind: s.kind }).collect()
 }

@@ -9,7 +9,9 @@ mod cells;
 mod chan;
 mod closures;
 mod interfaces;
+mod locals;
 mod offer;
+mod pools;
 mod programs;
 mod run;
 mod seeds;
@@ -96,6 +98,10 @@ pub(crate) struct Typing<'a> {
     boxes: interfaces::Boxes,
     closures: FxHashMap<u64, u32>,
     chan: Option<chan::ChanLayout>,
+    /// The shape of `runtime.sudog`.
+    sudog: u32,
+    /// Goroutines in queues, not followed yet.
+    sudogs: Vec<Hit>,
     map_facts: FxHashMap<TypeId, Option<MapFacts>>,
 }
 

@@ -172,6 +172,9 @@ impl Typing<'_> {
         if info.pointers && walks(&info) {
             self.push(hit);
         }
+        if shape == self.sudog {
+            self.sudogs.push(hit);
+        }
         true
     }
 }

@@ -7,6 +7,9 @@ use rustc_hash::FxHashMap;
 use crate::syncmap::Trie;
 use crate::types::{Slot, SlotKind, TypeId, TypeTable};
 
+/// What `sync.Pool` keeps values in (`sync/poolqueue.go`): an interface in all but name.
+const POOLED: &str = "sync.eface";
+
 /// What a word of a value is, and the word's offset in it.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
@@ -71,7 +74,12 @@ impl Programs {
         }
         // A type that contains itself is damaged; its inner value then has no pointers.
         self.by_type.insert(type_, Program::default());
-        let program = self.add(types, types.slots(type_).iter().copied());
+        let program = if types.name(type_) == POOLED {
+            let kind = SlotKind::EmptyInterface;
+            self.add(types, std::iter::once(Slot { offset: 0, kind }))
+        } else {
+            self.add(types, types.slots(type_).iter().copied())
+        };
         self.by_type.insert(type_, program);
         program
     }

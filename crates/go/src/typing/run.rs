@@ -11,6 +11,7 @@ use crate::coverage::Gaps;
 use crate::maps::{Census, MapKind};
 use crate::objects::Objects;
 use crate::program::Program;
+use crate::roots::Roots;
 use crate::syncmap;
 use crate::types::{Slot, SlotKind, TypeId, TypeTable};
 
@@ -20,7 +21,7 @@ use super::interfaces::Boxes;
 use super::offer::{SHAPE_MASK, SpanFacts, Sure};
 use super::programs::{Program as Steps, Programs};
 use super::shapes::{Shape, ShapeInfo, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
-use super::{Fixed, MapFacts, Static, Typing};
+use super::{Fixed, MapFacts, NONE, Static, Typing};
 
 /// What every object is.
 pub(crate) struct Typed {
@@ -41,16 +42,25 @@ impl<'a> Typing<'a> {
         objects: &'a Objects,
         types: &'a mut TypeTable,
         program: &'a Program,
+        roots: &Roots,
         census: &mut Census<'_>,
     ) -> Typed {
         let mut typing = Self::new(image, objects, types, program, census.alloc);
+        if let Some(chan) = typing.chan {
+            typing.sudog = typing.of_type(chan.sudog).value;
+        }
         typing.check_spans(census.gaps);
         typing.seed_headers(census.gaps);
         typing.seed_globals(census.gaps);
+        typing.seed_pools(census.gaps);
+        typing.seed_funcs(&roots.roots);
+        typing.seed_locals(roots, census.gaps);
         loop {
             typing.drain();
             if !typing.static_todo.is_empty() {
                 typing.drain_statics();
+            } else if typing.drain_sudogs() {
+                continue;
             } else if let Some((at, map)) = typing.maps.pop_front() {
                 typing.walk_map(at, map, census);
             } else if let Some(hit) = typing.headed_cells.pop() {
@@ -132,6 +142,8 @@ impl<'a> Typing<'a> {
             boxes: Boxes::default(),
             closures: FxHashMap::default(),
             chan,
+            sudog: NONE,
+            sudogs: Vec::new(),
             map_facts: FxHashMap::default(),
         }
     }

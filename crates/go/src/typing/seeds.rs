@@ -4,6 +4,7 @@ use leakscope_target::Addr;
 
 use crate::coverage::Gaps;
 use crate::objects::Hit;
+use crate::roots::{Root, RootKind};
 use crate::spans::PointerBits;
 use crate::types::TypeId;
 
@@ -49,6 +50,20 @@ impl Typing<'_> {
         }
         let shape = if one { shapes.value } else { shapes.array };
         self.offer(hit, Sure::Exact, shape);
+    }
+
+    /// Function values that the runtime holds: finalizers, cleanups, what goroutines are about to run.
+    pub(super) fn seed_funcs(&mut self, roots: &[Root]) {
+        for root in roots {
+            match root.kind {
+                RootKind::Finalizer { .. }
+                | RootKind::FinalizerQueue
+                | RootKind::Cleanup { .. }
+                | RootKind::CleanupQueue
+                | RootKind::Goroutine { .. } => self.func(root.value),
+                _ => {}
+            }
+        }
     }
 
     /// Follows every package variable.

@@ -16,6 +16,10 @@ const CHUNK: u64 = 1024;
 const HIGH_WATER: usize = 4096;
 /// Objects walked between two looks at the worklist.
 const BATCH: usize = 32;
+/// Types of package `time` that are declared shorter than they are (`runtime/time.go`, `newTimer`, 1.23 and later).
+const TIMERS: [&str; 2] = ["time.Timer", "time.Ticker"];
+/// What they are (to the runtime, and so to the debug information).
+const RUNTIME_TIMER: &str = "runtime.timeTimer";
 /// Bytes that one cache miss brings in.
 const CACHE_LINE: usize = 64;
 
@@ -183,10 +187,14 @@ impl<'a> Typing<'a> {
     }
 
     fn make_shapes(&mut self, type_: TypeId) -> OfType {
-        let size = self.types.size(type_);
-        let program = self.programs.of(self.types, type_);
+        // The runtime allocates timers with its own part behind what package `time` declares.
+        let name = self.types.name(type_);
+        let whole = TIMERS.contains(&name).then(|| self.types.by_name(RUNTIME_TIMER)).flatten();
+        let allocated = whole.unwrap_or(type_);
+        let size = self.types.size(allocated);
+        let program = self.programs.of(self.types, allocated);
         let pointers = !program.is_empty();
-        let map_cells = pointers && is_map_cells(&self.types.name(type_));
+        let map_cells = pointers && is_map_cells(self.types.name(type_));
         let mut info = ShapeInfo {
             shape: Shape::Value(type_),
             size,

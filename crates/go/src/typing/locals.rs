@@ -1,0 +1,142 @@
+//! Variables on goroutines' stacks: typed where debug information says what lies in a frame, and believed only where the
+//! collector itself sees a live pointer.
+
+use std::collections::BTreeMap;
+
+use leakscope_target::Addr;
+
+use crate::coverage::Gaps;
+use crate::dwarf::locals::{Local, locals};
+use crate::goroutines::Goroutines;
+use crate::roots::{Root, RootKind, Roots};
+use crate::unwind::Frame;
+
+use super::Typing;
+use super::walk::word;
+
+/// Larger variables are passed over: stacks hold few, and each is copied once per frame.
+const MAX_SIZE: u64 = 1 << 20;
+
+impl Typing<'_> {
+    /// Follows the variables of every frame.
+    pub(super) fn seed_locals(&mut self, roots: &Roots, gaps: &mut Gaps) {
+        let goroutines = &roots.goroutines;
+        let program = self.program;
+        let found = locals(program.exe(), program.debug(), &self.places(goroutines));
+        let Ok(found) = found else {
+            return gaps.add("debug information of local variables that cannot be read", Addr(0));
+        };
+        self.drain();
+        let alive = Alive {
+            slots: live_slots(&roots.roots),
+            chans: self.waited_for(),
+        };
+        for goroutine in goroutines.iter() {
+            let frames = goroutines.frames(goroutine);
+            for (i, frame) in frames.iter().enumerate() {
+                let pc = frame.lookup_pc().0.wrapping_sub(program.bias());
+                let (Some(locals), Some(end)) = (found.get(&pc), self.end(frame, frames.get(i + 1)))
+                else {
+                    continue;
+                };
+                for local in locals {
+                    self.local(local, end, &alive);
+                }
+                self.drain_if_long();
+            }
+        }
+    }
+
+    /// Instructions that goroutines are at, by the entry of their function; all as linked.
+    fn places(&self, goroutines: &Goroutines) -> BTreeMap<u64, Vec<u64>> {
+        let svma = |at: Addr| at.0.wrapping_sub(self.program.bias());
+        let mut places: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        let mut pcs: Vec<Addr> = goroutines
+            .iter()
+            .flat_map(|g| goroutines.frames(g).iter().map(Frame::lookup_pc))
+            .collect();
+        pcs.sort_unstable();
+        pcs.dedup();
+        for pc in pcs {
+            if let Some(function) = self.program.functions().find(pc) {
+                places.entry(svma(function.entry())).or_default().push(svma(pc));
+            }
+        }
+        places
+    }
+
+    /// The call frame address: where the frame ends, behind the return address.
+    fn end(&self, frame: &Frame, outer: Option<&Frame>) -> Option<Addr> {
+        if let Some(outer) = outer {
+            return Some(outer.sp);
+        }
+        let pc = frame.lookup_pc();
+        let delta = self.program.functions().find(pc)?.sp_delta(pc)?;
+        frame.sp.checked_add(u64::try_from(delta).ok()? + 8)
+    }
+
+    fn local(&mut self, local: &Local, end: Addr, alive: &Alive) {
+        let Some(type_) = self.types.from_dwarf(local.type_) else {
+            return;
+        };
+        let size = self.types.size(type_);
+        let program = self.programs.of(self.types, type_);
+        if local.moved {
+            let at = local.parts.first().map(|p| Addr(end.0.wrapping_add_signed(p.frame)));
+            let pointer = at.and_then(|at| {
+                let value = word(self.image.bytes(at, 8).ok()?, 0)?;
+                alive.is(at.0, value).then_some(value)
+            });
+            return self.pointer(pointer.unwrap_or(0), type_, &[]);
+        }
+        if program.is_empty() || size > MAX_SIZE {
+            return;
+        }
+        let mut value = vec![0; size as usize];
+        for part in &local.parts {
+            let at = Addr(end.0.wrapping_add_signed(part.frame));
+            let len = part.len.unwrap_or(size).min(size.saturating_sub(part.offset));
+            let Ok(bytes) = self.image.bytes(at, len) else {
+                continue;
+            };
+            let into = value.get_mut(part.offset as usize..).unwrap_or_default();
+            for (i, (to, from)) in into.chunks_mut(8).zip(bytes.chunks(8)).enumerate() {
+                let slot = at.0.wrapping_add(i as u64 * 8);
+                let stale = word(from, 0)
+                    .is_some_and(|w| self.objects.find(w).is_some() && !alive.is(slot, w));
+                if !stale {
+                    to[..from.len()].copy_from_slice(from);
+                }
+            }
+        }
+        self.values(program, &value);
+    }
+}
+
+/// What tells pointers that are in use from those that a slot still holds from before: the memory behind the latter may
+/// long be something else.
+struct Alive {
+    /// Stack words that the collector scans.
+    slots: Vec<u64>,
+    /// Channels that goroutines wait for: in use, though their variable is not once the runtime has them.
+    chans: Vec<u64>,
+}
+
+impl Alive {
+    fn is(&self, slot: u64, value: u64) -> bool {
+        self.slots.binary_search(&slot).is_ok() || self.chans.binary_search(&value).is_ok()
+    }
+}
+
+/// Addresses of the stack words that hold live pointers, rising.
+fn live_slots(roots: &[Root]) -> Vec<u64> {
+    let mut slots: Vec<u64> = roots
+        .iter()
+        .filter_map(|root| match root.kind {
+            RootKind::Stack { slot, .. } => Some(slot.0),
+            _ => None,
+        })
+        .collect();
+    slots.sort_unstable();
+    slots
+}
