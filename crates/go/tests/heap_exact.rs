@@ -9,9 +9,9 @@ use leakscope_testkit::{BuildFlags, Fixture, gcore, versions};
 use serde_json::Value;
 
 /// Runs the fixture in a mode with every version, and checks its heap as read from a core and as read live.
-fn counts_are_exact(mode: &str) -> Result<()> {
+fn counts_are_exact(mode: &str, flags: &BuildFlags) -> Result<()> {
     for version in versions()? {
-        let fixture = Fixture::build("exact", &version, &BuildFlags::default())?;
+        let fixture = Fixture::build("exact", &version, flags)?;
         let running = fixture.spawn(&["-mode", mode])?;
         let told = running.truth();
         let (mut live, _) = Live::open(running.pid())?.read()?;
@@ -98,20 +98,29 @@ fn what_has_no_pointers_can_be_left_out() -> Result<()> {
 
 #[test]
 fn counts_equal_memstats_when_nothing_was_ever_freed() -> Result<()> {
-    counts_are_exact("off")
+    counts_are_exact("off", &BuildFlags::default())
 }
 
 #[test]
 fn counts_equal_memstats_after_collections() -> Result<()> {
-    counts_are_exact("gc")
+    counts_are_exact("gc", &BuildFlags::default())
 }
 
 #[test]
 fn counts_equal_memstats_before_the_sweep() -> Result<()> {
-    counts_are_exact("unswept")
+    counts_are_exact("unswept", &BuildFlags::default())
 }
 
 #[test]
 fn counts_equal_memstats_in_the_middle_of_marking() -> Result<()> {
-    counts_are_exact("marking")
+    counts_are_exact("marking", &BuildFlags::default())
+}
+
+#[test]
+fn counts_equal_memstats_in_a_position_independent_program() -> Result<()> {
+    let pie = BuildFlags {
+        buildmode: "pie".to_owned(),
+        ..BuildFlags::default()
+    };
+    counts_are_exact("gc", &pie)
 }
