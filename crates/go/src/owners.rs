@@ -73,7 +73,10 @@ impl RootNames {
     ) -> (Self, Vec<leakscope_graph::Root>) {
         let goroutines = &roots.goroutines;
         let mut names = Self {
-            goroutines: goroutines.iter().map(|g| goroutine_name(program, goroutines, g)).collect(),
+            goroutines: goroutines
+                .iter()
+                .map(|g| goroutine_name(program, goroutines, g))
+                .collect(),
             ..Self::default()
         };
         let places = Places {
@@ -121,7 +124,13 @@ impl RootNames {
         known: &mut FxHashMap<u64, u32>,
         at: Addr,
     ) -> (RootName, Rank) {
-        let rank = |own| if own { Rank::OwnVariable } else { Rank::Variable };
+        let rank = |own| {
+            if own {
+                Rank::OwnVariable
+            } else {
+                Rank::Variable
+            }
+        };
         let Some((global, offset)) = places.program.global_at(at) else {
             let Some((name, own)) = places.spell(at, MAX_HOLDERS) else {
                 return fixed("package variable without a name");
@@ -181,8 +190,8 @@ impl Places<'_> {
             return Some((name, is_own(self.program, global.name)));
         }
         let end = self.statics.partition_point(|s| s.at <= at);
-        let before = self.statics.get(..end)?.iter().rev().take(MAX_NESTED);
-        let found = before.filter(|s| at.0 - s.at.0 < s.len).last()?;
+        let mut before = self.statics.get(..end)?.iter().rev().take(MAX_NESTED);
+        let found = before.rfind(|s| at.0 - s.at.0 < s.len)?;
         let (mut name, own) = match holders.checked_sub(1) {
             Some(left) if !found.holder.is_nil() => self.spell(found.holder, left)?,
             _ => (format!("static {}", self.types.name(found.type_)), false),

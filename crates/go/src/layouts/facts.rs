@@ -138,8 +138,4 @@ pub struct UnwindFacts {
     pub cgocallback: u8,
     /// `FuncID_debugCallV2`
     pub debug_call: u8,
-    /// `FuncID_gogo`
-    pub gogo: u8,
-    /// `FuncID_goexit`
-    pub goexit: u8,
 }

@@ -223,8 +223,6 @@ impl<'a> Source<'a> {
             sigpanic: self.small("internal/abi.FuncID_sigpanic")?,
             cgocallback: self.small("internal/abi.FuncID_cgocallback")?,
             debug_call: self.small("internal/abi.FuncID_debugCallV2")?,
-            gogo: self.small("internal/abi.FuncID_gogo")?,
-            goexit: self.small("internal/abi.FuncID_goexit")?,
         })
     }
 }

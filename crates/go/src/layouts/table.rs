@@ -120,7 +120,6 @@ layouts! {
     /// A finalizer (mheap.go).
     SpecialFinalizer = "runtime.specialfinalizer" {
         need func: "fn",
-        need ot: "ot",
     }
     /// A link to an allocation site (mheap.go).
     SpecialProfile = "runtime.specialprofile" {
