@@ -76,10 +76,10 @@ impl Gaps {
     }
 }
 
-/// What share of the heap the answer rests on.
+/// What share of the heap the answer rests on: of the objects that roots reach. What garbage was, mostly nothing tells.
 #[derive(Clone, Debug, Default)]
 pub struct Coverage {
-    /// All allocated objects.
+    /// All objects that a root reaches.
     pub all: Amount,
     /// Objects whose type is known: from debug info, a runtime type or a typed referrer.
     pub named: Amount,

@@ -122,9 +122,7 @@ impl GoHeap {
             kinds,
             statics,
         } = typed;
-        let coverage_of = coverage(&objects, &type_of);
-        let (root_names, graph_roots) =
-            RootNames::new(program, &types, &statics, &roots);
+        let (root_names, graph_roots) = RootNames::new(program, &types, &statics, &roots);
         let builder = edges(&mut image, &objects, program, &mut gaps)?;
         drop(image);
         let type_of = type_of.into_iter().map(TypeIx).collect();
@@ -133,10 +131,7 @@ impl GoHeap {
         let histogram = Histogram::of(&graph, &reach);
         Ok(Self {
             totals: totals(&objects, &roots, &reach),
-            coverage: Coverage {
-                gaps,
-                ..coverage_of
-            },
+            coverage: coverage(&objects, &graph, &reach, gaps),
             names: Names::new(program, types, &shapes, &kinds, root_names),
             goroutines: roots.goroutines,
             graph,
@@ -224,20 +219,21 @@ fn size_runs(objects: &Objects) -> Vec<SizeRun> {
     runs
 }
 
-fn coverage(objects: &Objects, type_of: &[u32]) -> Coverage {
+fn coverage(objects: &Objects, graph: &HeapGraph, reach: &Reach, gaps: Gaps) -> Coverage {
     let mut coverage = Coverage {
-        all: objects.totals().allocated,
+        gaps,
         ..Coverage::default()
     };
     for span in objects.spans() {
-        let ids = span.first_obj as usize..(span.first_obj + span.objects) as usize;
-        for type_ in type_of.get(ids).unwrap_or_default() {
-            let amount = match *type_ {
+        let ids = (span.first_obj..span.first_obj + span.objects).map(ObjIx);
+        for object in ids.filter(|o| reach.is_reached(*o)) {
+            let amount = match graph.type_of(object).0 {
                 UNTYPED_SCAN => &mut coverage.untyped_scan,
                 UNTYPED_NOSCAN => &mut coverage.untyped_noscan,
                 _ => &mut coverage.named,
             };
             amount.add(span.elem_size);
+            coverage.all.add(span.elem_size);
         }
     }
     coverage

@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::maps::{MapKind, Walker};
 use crate::owners::RootNames;
 use crate::program::Program;
-use crate::syncmap::SHAPE;
+use crate::syncmap::{Inner, SHAPE};
 use crate::types::{TypeId, TypeTable};
 use crate::typing::{Shape, Shapes};
 
@@ -18,6 +18,8 @@ use crate::typing::{Shape, Shapes};
 enum Steps {
     /// As a field of a value.
     Value(TypeId),
+    /// As a cell of a concurrent map.
+    Concurrent(Inner, TypeId),
     /// As a field of an element of an array of values of this size.
     Array(TypeId, u64),
     /// As a field of some key or elem of a map.
@@ -88,6 +90,7 @@ impl Resolver for Names {
         let Some(row) = self.row(type_) else { return };
         match &row.steps {
             Steps::Value(t) => expression.push_str(&self.types.path(*t, offset)),
+            Steps::Concurrent(inner, t) => inner.push(&self.types.path(*t, offset), expression),
             Steps::Array(t, size) => {
                 let (i, rest) = (offset / (*size).max(1), offset % (*size).max(1));
                 let _ = write!(expression, "[{i}]{}", self.types.path(*t, rest));
@@ -166,7 +169,10 @@ fn row(
         Shape::Value(t) => Row {
             name: visible(types.name(t)),
             package: types.package(t).to_owned(),
-            steps: Steps::Value(t),
+            steps: match Inner::of(types.package(t), types.name(t)) {
+                Some(inner) => Steps::Concurrent(inner, t),
+                None => Steps::Value(t),
+            },
         },
         Shape::Array(t) => {
             let name = visible(types.name(t));

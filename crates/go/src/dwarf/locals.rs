@@ -8,8 +8,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use gimli::{
-    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, Dwarf, EndianSlice, Expression, LittleEndian,
-    Operation, SectionId, Unit, UnitHeader, constants as dw,
+    AttributeValue, DebugInfoOffset, DebuggingInformationEntry, Dwarf, EndianSlice, Expression,
+    LittleEndian, Operation, SectionId, Unit, UnitHeader, constants as dw,
 };
 use rustc_hash::FxHashMap;
 
@@ -123,7 +123,11 @@ impl<'a> Search<'a, '_> {
         let mut ranges = self.dwarf.unit_ranges(unit)?;
         let mut wanted = false;
         while let Some(range) = ranges.next()? {
-            wanted |= self.pcs.range(range.begin..range.end.max(range.begin)).next().is_some();
+            wanted |= self
+                .pcs
+                .range(range.begin..range.end.max(range.begin))
+                .next()
+                .is_some();
         }
         if !wanted {
             return Ok(());
@@ -155,10 +159,16 @@ impl<'a> Search<'a, '_> {
         Ok(())
     }
 
-    fn variable(&mut self, unit: &Unit<Slice<'a>>, entry: &Entry<'a>, pcs: &[u64]) -> gimli::Result<()> {
-        let (Some(location), Some(type_)) =
-            (entry.attr_value(dw::DW_AT_location), self.type_of(unit, entry))
-        else {
+    fn variable(
+        &mut self,
+        unit: &Unit<Slice<'a>>,
+        entry: &Entry<'a>,
+        pcs: &[u64],
+    ) -> gimli::Result<()> {
+        let (Some(location), Some(type_)) = (
+            entry.attr_value(dw::DW_AT_location),
+            self.type_of(unit, entry),
+        ) else {
             return Ok(());
         };
         if let AttributeValue::Exprloc(expression) = location {
@@ -183,7 +193,11 @@ impl<'a> Search<'a, '_> {
         if let Ok(Some((parts, moved))) = on_stack(unit, at) {
             let locals = self.found.entry(pc).or_default();
             if locals.len() < MAX_LOCALS {
-                locals.push(Local { type_, parts, moved });
+                locals.push(Local {
+                    type_,
+                    parts,
+                    moved,
+                });
             }
         }
     }
@@ -204,15 +218,24 @@ impl<'a> Search<'a, '_> {
     }
 
     /// The entry at an offset of the section, and its unit's header.
-    fn entry_at(&mut self, unit: &Unit<Slice<'a>>, at: usize) -> Option<(UnitHeader<Slice<'a>>, Entry<'a>)> {
+    fn entry_at(
+        &mut self,
+        unit: &Unit<Slice<'a>>,
+        at: usize,
+    ) -> Option<(UnitHeader<Slice<'a>>, Entry<'a>)> {
         let at = DebugInfoOffset(at);
         if let Some(offset) = at.to_unit_offset(&unit.header) {
             return Some((unit.header, unit.entry(offset).ok()?));
         }
-        let after = self.headers.partition_point(|h| h.debug_info_offset().is_none_or(|o| o <= at));
+        let after = self
+            .headers
+            .partition_point(|h| h.debug_info_offset().is_none_or(|o| o <= at));
         let number = after.checked_sub(1)?;
         let header = *self.headers.get(number)?;
-        let other = self.others.entry(number).or_insert_with(|| self.dwarf.unit(header).ok());
+        let other = self
+            .others
+            .entry(number)
+            .or_insert_with(|| self.dwarf.unit(header).ok());
         let other = other.as_ref()?;
         let offset = at.to_unit_offset(&other.header)?;
         Some((header, other.entry(offset).ok()?))
@@ -220,7 +243,10 @@ impl<'a> Search<'a, '_> {
 }
 
 /// What an attribute refers to, as an offset of the section.
-fn section_offset(unit: &UnitHeader<Slice<'_>>, value: &AttributeValue<Slice<'_>>) -> Option<usize> {
+fn section_offset(
+    unit: &UnitHeader<Slice<'_>>,
+    value: &AttributeValue<Slice<'_>>,
+) -> Option<usize> {
     match value {
         AttributeValue::UnitRef(offset) => Some(offset.to_debug_info_offset(unit)?.0),
         AttributeValue::DebugInfoRef(offset) => Some(offset.0),

@@ -54,7 +54,11 @@ impl Typing<'_> {
         }
         if let Some((receiver, pointer)) = receiver(function.name()) {
             let type_ = self.types.by_name(&receiver);
-            slots.extend(type_.into_iter().flat_map(|t| bound(self.types, t, pointer)));
+            slots.extend(
+                type_
+                    .into_iter()
+                    .flat_map(|t| bound(self.types, t, pointer)),
+            );
         }
         let program = self.programs.add(self.types, slots.into_iter());
         let shape = self.shapes.number(ShapeInfo {
@@ -84,8 +88,16 @@ fn receiver(function: &str) -> Option<(String, bool)> {
 fn bound(types: &TypeTable, type_: TypeId, pointer: bool) -> Vec<Slot> {
     if pointer {
         let kind = SlotKind::Pointer(type_);
-        return vec![Slot { offset: CODE_POINTER, kind }];
+        return vec![Slot {
+            offset: CODE_POINTER,
+            kind,
+        }];
     }
     let slots = types.slots(type_).iter();
-    slots.map(|s| Slot { offset: s.offset.saturating_add(CODE_POINTER), kind: s.kind }).collect()
+    slots
+        .map(|s| Slot {
+            offset: s.offset.saturating_add(CODE_POINTER),
+            kind: s.kind,
+        })
+        .collect()
 }

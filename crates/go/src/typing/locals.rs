@@ -24,7 +24,10 @@ impl Typing<'_> {
         let program = self.program;
         let found = locals(program.exe(), program.debug(), &self.places(goroutines));
         let Ok(found) = found else {
-            return gaps.add("debug information of local variables that cannot be read", Addr(0));
+            return gaps.add(
+                "debug information of local variables that cannot be read",
+                Addr(0),
+            );
         };
         self.drain();
         let alive = Alive {
@@ -35,7 +38,8 @@ impl Typing<'_> {
             let frames = goroutines.frames(goroutine);
             for (i, frame) in frames.iter().enumerate() {
                 let pc = frame.lookup_pc().0.wrapping_sub(program.bias());
-                let (Some(locals), Some(end)) = (found.get(&pc), self.end(frame, frames.get(i + 1)))
+                let (Some(locals), Some(end)) =
+                    (found.get(&pc), self.end(frame, frames.get(i + 1)))
                 else {
                     continue;
                 };
@@ -59,7 +63,10 @@ impl Typing<'_> {
         pcs.dedup();
         for pc in pcs {
             if let Some(function) = self.program.functions().find(pc) {
-                places.entry(svma(function.entry())).or_default().push(svma(pc));
+                places
+                    .entry(svma(function.entry()))
+                    .or_default()
+                    .push(svma(pc));
             }
         }
         places
@@ -82,7 +89,10 @@ impl Typing<'_> {
         let size = self.types.size(type_);
         let program = self.programs.of(self.types, type_);
         if local.moved {
-            let at = local.parts.first().map(|p| Addr(end.0.wrapping_add_signed(p.frame)));
+            let at = local
+                .parts
+                .first()
+                .map(|p| Addr(end.0.wrapping_add_signed(p.frame)));
             let pointer = at.and_then(|at| {
                 let value = word(self.image.bytes(at, 8).ok()?, 0)?;
                 alive.is(at.0, value).then_some(value)
@@ -95,7 +105,10 @@ impl Typing<'_> {
         let mut value = vec![0; size as usize];
         for part in &local.parts {
             let at = Addr(end.0.wrapping_add_signed(part.frame));
-            let len = part.len.unwrap_or(size).min(size.saturating_sub(part.offset));
+            let len = part
+                .len
+                .unwrap_or(size)
+                .min(size.saturating_sub(part.offset));
             let Ok(bytes) = self.image.bytes(at, len) else {
                 continue;
             };

@@ -33,8 +33,8 @@ pub(crate) use offer::TINY_BLOCK;
 use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
 pub(crate) use run::Typed;
-pub(crate) use statics::Static;
 pub(crate) use shapes::{Shape, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
+pub(crate) use statics::Static;
 
 /// Numbers of the shapes that have no type.
 struct Fixed {

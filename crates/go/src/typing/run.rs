@@ -84,7 +84,11 @@ impl<'a> Typing<'a> {
     ) -> Self {
         let modules = program.modules().iter();
         let data = AddrRange {
-            start: modules.clone().map(|m| m.data.start).min().unwrap_or_default(),
+            start: modules
+                .clone()
+                .map(|m| m.data.start)
+                .min()
+                .unwrap_or_default(),
             end: modules.map(|m| m.bss.end).max().unwrap_or_default(),
         };
         let chan = ChanLayout::resolve(program.debug(), types);

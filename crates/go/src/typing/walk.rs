@@ -189,7 +189,10 @@ impl<'a> Typing<'a> {
     fn make_shapes(&mut self, type_: TypeId) -> OfType {
         // The runtime allocates timers with its own part behind what package `time` declares.
         let name = self.types.name(type_);
-        let whole = TIMERS.contains(&name).then(|| self.types.by_name(RUNTIME_TIMER)).flatten();
+        let whole = TIMERS
+            .contains(&name)
+            .then(|| self.types.by_name(RUNTIME_TIMER))
+            .flatten();
         let allocated = whole.unwrap_or(type_);
         let size = self.types.size(allocated);
         let program = self.programs.of(self.types, allocated);

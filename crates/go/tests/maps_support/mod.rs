@@ -30,7 +30,13 @@ impl Case {
         let program = Program::open(exe, core.mappings(), &image)?;
         let version = program.exe().go_version().to_string();
         let layouts = Layouts::resolve(program.debug(), &version, program.bias())?;
-        Ok(Self { program: Arc::new(program), layouts, image, threads: core.threads().to_vec(), truth })
+        Ok(Self {
+            program: Arc::new(program),
+            layouts,
+            image,
+            threads: core.threads().to_vec(),
+            truth,
+        })
     }
 
     pub(crate) fn heap(self) -> Result<(GoHeap, Value)> {
@@ -57,10 +63,31 @@ pub(crate) fn each_core(
     Ok(())
 }
 
+/// Runs `check` on a core of a fixture and its executable, for every version.
+pub(crate) fn each_core_path(
+    fixture: &str,
+    check: impl Fn(&Path, &Path) -> Result<()>,
+) -> Result<()> {
+    for version in versions()? {
+        let fixture = Fixture::build(fixture, &version, &BuildFlags::default())?;
+        let running = fixture.spawn(&[])?;
+        let Some(core) = gcore(running.pid())? else {
+            return Ok(());
+        };
+        drop(running);
+        check(core.path(), fixture.path()).with_context(|| format!("go{version}"))?;
+    }
+    Ok(())
+}
+
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> Result<&'a str> {
-    value[name].as_str().with_context(|| format!("no {name} in {value}"))
+    value[name]
+        .as_str()
+        .with_context(|| format!("no {name} in {value}"))
 }
 
 pub(crate) fn number(value: &Value, name: &str) -> Result<u64> {
-    value[name].as_u64().with_context(|| format!("no {name} in {value}"))
+    value[name]
+        .as_u64()
+        .with_context(|| format!("no {name} in {value}"))
 }

@@ -1,0 +1,107 @@
+//! Types of objects, against what programs say they hold.
+
+mod maps_support;
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, Result, ensure};
+use leakscope_go::heap::GoHeap;
+use leakscope_graph::Resolver;
+use maps_support::each_core;
+use serde_json::Value;
+
+/// Reached objects by the name of their type.
+fn counts(heap: &GoHeap) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for row in &heap.histogram.reachable {
+        *counts
+            .entry(heap.names.type_name(row.type_).into_owned())
+            .or_default() += row.count;
+    }
+    counts
+}
+
+fn told<'a>(truth: &'a Value, what: &str) -> Result<impl Iterator<Item = (&'a String, u64)>> {
+    let facts = truth[what]
+        .as_object()
+        .with_context(|| format!("no {what}"))?;
+    Ok(facts
+        .iter()
+        .map(|(name, count)| (name, count.as_u64().unwrap_or(0))))
+}
+
+/// Share of the bytes that roots reach whose type is known.
+fn named(heap: &GoHeap) -> f64 {
+    heap.coverage.named.bytes as f64 / heap.coverage.all.bytes as f64
+}
+
+fn no_gaps(heap: &GoHeap) -> Result<()> {
+    let gaps: Vec<_> = heap.coverage.gaps.iter().collect();
+    ensure!(gaps.is_empty(), "{gaps:?}");
+    Ok(())
+}
+
+/// Values that the fixture counts and that are not on the heap: those that the compiler finds not to escape, and one that
+/// newer compilers lay out as a constant.
+const ELSEWHERE: [&str; 3] = ["main.onStack", "main.deferred", "main.settings"];
+
+#[test]
+fn objects_reached_in_every_way_have_their_type() -> Result<()> {
+    each_core("typed", &[], |case| {
+        let (heap, truth) = case.heap()?;
+        zoo(&heap, &truth)
+    })
+}
+
+fn zoo(heap: &GoHeap, truth: &Value) -> Result<()> {
+    let counts = counts(heap);
+    let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+    let mut wrong = Vec::new();
+    for (name, told) in told(truth, "types")? {
+        let elsewhere = ELSEWHERE.contains(&name.as_str()) && count(name) == 0;
+        if count(name) != told && !elsewhere {
+            wrong.push(format!("{name}: {told} told, {} found", count(name)));
+        }
+    }
+    for (elem, told) in told(truth, "arrays")? {
+        let found = count(&format!("[]{elem}"));
+        if found != told {
+            wrong.push(format!("arrays of {elem}: {told} told, {found} found"));
+        }
+    }
+    for (name, _) in told(truth, "hidden")? {
+        if count(name) != 0 {
+            wrong.push(format!("{name} cannot be known, yet {} found", count(name)));
+        }
+    }
+    ensure!(wrong.is_empty(), "{wrong:#?}");
+    ensure!(named(heap) >= 0.985, "{} named", named(heap));
+    no_gaps(heap)
+}
+
+#[test]
+fn all_elems_of_large_maps_are_typed_and_nearly_all_bytes_are_named() -> Result<()> {
+    each_core("big", &["-scale", "0.2"], |case| {
+        let (heap, truth) = case.heap()?;
+        let counts = counts(&heap);
+        for (name, told) in told(&truth, "types")? {
+            ensure!(
+                counts.get(name) == Some(&told),
+                "{name}: {told} told, {:?}",
+                counts.get(name)
+            );
+        }
+        for map in truth["maps"].as_array().context("maps")? {
+            let owner = map["owner"].as_str().context("owner")?;
+            let found = heap.maps.iter().find(|m| heap.map_owner(m) == owner);
+            let found = found.with_context(|| format!("no map {owner}"))?;
+            ensure!(heap.names.type_name(found.type_) == map["type"].as_str().context("type")?);
+            ensure!(
+                Some(found.len) == map["len"].as_u64() && found.cells == found.len,
+                "{found:?}"
+            );
+        }
+        ensure!(named(&heap) >= 0.99, "{} named", named(&heap));
+        no_gaps(&heap)
+    })
+}
