@@ -190,6 +190,13 @@ impl Executable {
         }
     }
 
+    /// Whether it carries DWARF debug information. Looks at the section table only.
+    pub fn has_debug_info(&self) -> bool {
+        self.sections
+            .iter()
+            .any(|s| matches!(s.name.as_str(), ".debug_info" | ".zdebug_info") && !s.nobits)
+    }
+
     /// The content of a section that is not loaded, decompressed if need be; `None` where there is no such section.
     pub(crate) fn debug_section(&self, name: &str) -> Result<Option<Cow<'_, [u8]>>, Error> {
         let Some(s) = self.sections.iter().find(|s| s.name == name && !s.nobits) else {
