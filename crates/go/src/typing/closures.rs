@@ -53,7 +53,10 @@ impl Typing<'_> {
             }));
         }
         if let Some((receiver, pointer)) = receiver(function.name()) {
-            let type_ = self.types.by_name(&receiver);
+            let debug = self.program.debug();
+            let type_ = debug
+                .type_named(&receiver)
+                .and_then(|d| self.types.from_dwarf(d));
             slots.extend(
                 type_
                     .into_iter()

@@ -191,7 +191,10 @@ impl<'a> Typing<'a> {
         let name = self.types.name(type_);
         let whole = TIMERS
             .contains(&name)
-            .then(|| self.types.by_name(RUNTIME_TIMER))
+            .then(|| {
+                let die = self.program.debug().type_named(RUNTIME_TIMER)?;
+                self.types.from_dwarf(die)
+            })
             .flatten();
         let allocated = whole.unwrap_or(type_);
         let size = self.types.size(allocated);
