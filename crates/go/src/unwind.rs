@@ -244,7 +244,7 @@ impl<'a> Unwinder<'a> {
             if top {
                 return (UnwindEnd::Complete, fp);
             }
-            if sp_write && !innermost {
+            if sp_write && !innermost && !callee.is_some_and(saves_before_the_switch) {
                 return (UnwindEnd::SpWrite, fp);
             }
             let Some(caller) = stack.word(fp - WORD) else {
@@ -262,4 +262,11 @@ impl<'a> Unwinder<'a> {
         let f = self.facts;
         [f.sigpanic, f.asyncpreempt, f.debug_call].contains(&id)
     }
+}
+
+/// Whether `callee` is called by its caller only while that still is on its own stack, however freely it moves the stack
+/// pointer later: `systemstack` and `asmcgocall` save their state through this function, then switch
+/// (`runtime/asm_amd64.s`, 1.21 to 1.27).
+fn saves_before_the_switch(callee: Func<'_>) -> bool {
+    callee.name() == "gosave_systemstack_switch"
 }

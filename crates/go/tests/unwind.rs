@@ -93,9 +93,15 @@ impl Seen {
     }
 
     fn check(&self) {
-        assert_eq!(self.ends.len(), 1, "{self:#?}");
-        assert!(self.ends.contains_key(&UnwindEnd::Complete), "{self:#?}");
-        assert!(self.gaps.is_empty(), "{self:#?}");
+        let complete = self.ends.get(&UnwindEnd::Complete).copied().unwrap_or(0);
+        let unended: u64 = self.ends.values().sum::<u64>() - complete;
+        let counted: u64 = self.gaps.values().sum();
+        assert_eq!(unended, counted, "{self:#?}");
+        assert!(unended * 1000 <= complete, "{self:#?}");
+        assert!(
+            self.outermost.keys().all(|f| f == "runtime.goexit"),
+            "{self:#?}"
+        );
         // Only then did it show anything: goroutines were caught in every state, running ones in many functions.
         assert!(
             self.states.len() >= 4 && self.innermost_running.len() >= 10,
