@@ -23,6 +23,7 @@ fn disturb_in_stop(
     disturb: impl FnOnce(&Leakscope),
     undo: impl FnOnce(&Leakscope),
 ) -> Option<i32> {
+    let mut untouched = Heartbeat::untouched();
     let noise = target.noise(Duration::from_secs(1));
     assert!(
         target.wait_traced(true, Duration::from_secs(10)),
@@ -41,6 +42,7 @@ fn disturb_in_stop(
     // The beat after the stop ends the gap.
     std::thread::sleep(Duration::from_millis(30));
     let gap = target.longest_gap();
+    let noise = noise.max(untouched.longest_gap());
     eprintln!("{what}: let go {held:?} after; longest gap {gap:?}, without leakscope {noise:?}");
     target.assert_unharmed();
     assert!(

@@ -22,6 +22,7 @@ fn kill_at_random(what: &str, count: usize, signal: i32, victim: fn(&Leakscope) 
     );
     let round = round.elapsed().as_micros() as u64;
     let noise = target.noise(Duration::from_secs(3));
+    let mut untouched = Heartbeat::untouched();
     let mut held_on = Vec::new();
     let mut killed_in_stop = 0;
     for i in 0..count {
@@ -55,6 +56,7 @@ fn kill_at_random(what: &str, count: usize, signal: i32, victim: fn(&Leakscope) 
         leakscope.finish(Duration::from_secs(5));
     }
     let gap = target.longest_gap();
+    let noise = noise.max(untouched.longest_gap());
     eprintln!(
         "{what}: {count} kills, {killed_in_stop} of them within a stop; longest gap {gap:?}, without leakscope {noise:?}"
     );

@@ -142,6 +142,13 @@ impl Heartbeat {
         noise
     }
 
+    /// A second target that nobody touches: its longest gap is what this machine does by itself while a test runs.
+    pub(crate) fn untouched() -> Self {
+        let mut this = Self::start(&["threads=1"]);
+        this.reset();
+        this
+    }
+
     /// Queues a real-time signal that it will count.
     #[expect(unsafe_code, reason = "sigqueue")]
     pub(crate) fn queue_signal(&mut self, payload: usize) {
