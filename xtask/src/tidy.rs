@@ -36,7 +36,6 @@ const UNSAFE_FILES: &[&str] = &[
     "crates/target/src/vm.rs",
     "crates/target/src/hygiene.rs",
     "crates/target/src/stop/",
-    "crates/target/src/live/",
     "crates/target/src/mapped.rs",
 ];
 

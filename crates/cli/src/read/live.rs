@@ -43,7 +43,7 @@ pub(super) fn capture(
     };
     let layouts = describe(&program, &mut target, progress)?;
     let mut planner = GoPlanner::new(&program, layouts.clone());
-    if let Some(wanted) = noscan_cells(&program) {
+    if let Some(wanted) = noscan_cells(&program, &layouts) {
         planner = planner.noscan_where(wanted);
     }
     let options = CaptureOptions {

@@ -4,11 +4,14 @@
 //! while the target stands still. Maps of types made at run time (`reflect.MapOf`) are not foreseen here: their cells may
 //! be missing from the copy, which the census counts as a gap.
 
-use leakscope_goabi::{AllocRules, ClassicMap, SwissMap};
+use leakscope_goabi::{ClassicMap, SwissMap};
 
 use crate::dwarf::{DebugInfo, DieRef, Tag};
-use crate::planner::NoscanWanted;
+use crate::layouts::Layouts;
+use crate::planner::{NoscanSpan, NoscanWanted};
 use crate::program::Program;
+
+use super::kinds::alloc_rules;
 
 /// Names of the structs of which arrays of cells are made: `bucket<K,V>` in classic maps (`cmd/link/internal/ld/dwarf.go`,
 /// `synthesizemaptypes`), groups in Swiss ones.
@@ -24,11 +27,9 @@ const MAX_DEPTH: u32 = 32;
 /// A judge of spans for [`GoPlanner::noscan_where`](crate::planner::GoPlanner::noscan_where): wanted are slots of exactly
 /// a size that an array of cells of some map type without pointers can have. `None` where the debug information
 /// describes no map's cells, so that nothing can be ruled out.
-pub fn noscan_cells(program: &Program) -> Option<NoscanWanted> {
+pub fn noscan_cells(program: &Program, layouts: &Layouts) -> Option<NoscanWanted> {
     let debug = program.debug();
-    let alloc = AllocRules {
-        malloc_header: debug.field("runtime.mspan", "largeType").is_some(),
-    };
+    let alloc = alloc_rules(layouts);
     let mut sizes = Vec::new();
     let mut known = false;
     for cells in debug.struct_types() {
@@ -63,9 +64,8 @@ pub fn noscan_cells(program: &Program) -> Option<NoscanWanted> {
     sizes.sort_unstable();
     sizes.dedup();
     known.then(|| {
-        Box::new(move |span: crate::planner::NoscanSpan| {
-            sizes.binary_search(&span.elem_size).is_ok()
-        }) as NoscanWanted
+        Box::new(move |span: NoscanSpan| sizes.binary_search(&span.elem_size).is_ok())
+            as NoscanWanted
     })
 }
 
