@@ -117,8 +117,35 @@ pub struct Roots {
     pub roots: Vec<Root>,
     /// Finalizers, cleanups, weak handles, allocation sites.
     pub specials: Specials,
+    /// Calls that the runtime will make: finalizers and cleanups, due or not.
+    pub calls: Vec<Call>,
     /// Goroutines that are not dead.
     pub goroutines: Goroutines,
+}
+
+/// A finalizer's or a cleanup's call.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Call {
+    /// The function value.
+    pub func: Addr,
+    /// What it is for.
+    pub argument: Argument,
+}
+
+/// What a [`Call`] passes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Argument {
+    /// A finalizer's pointer, and the descriptor of its type (mfinal.go, `finalizer.ot`).
+    Object {
+        /// The pointer.
+        at: Addr,
+        /// Descriptor of the pointer's type.
+        pointer_type: Addr,
+    },
+    /// Where a cleanup's argument was stored (mcleanup.go, `cleanupFn.arg`; 1.26 on).
+    Stored(Addr),
+    /// The function value captured it (mcleanup.go, `AddCleanup`; up to 1.25).
+    Captured,
 }
 
 /// What roots are read from.
@@ -144,6 +171,7 @@ impl Roots {
         let mut found = Found {
             objects: source.objects,
             roots: Vec::new(),
+            calls: Vec::new(),
             gaps,
         };
         globals(&source, &mut found);
@@ -165,9 +193,10 @@ impl Roots {
                 .add("processor that cannot be read", at_of(fault));
         }
         let goroutines = goroutines::read(&source, &mut found);
-        let Found { roots, .. } = found;
+        let Found { roots, calls, .. } = found;
         Self {
             roots,
+            calls,
             specials,
             goroutines,
         }
@@ -178,6 +207,7 @@ impl Roots {
 pub(crate) struct Found<'a> {
     pub(crate) objects: &'a Objects,
     roots: Vec<Root>,
+    calls: Vec<Call>,
     pub(crate) gaps: &'a mut Gaps,
 }
 
@@ -270,6 +300,16 @@ fn special_roots(source: &RootSource<'_>, specials: &Specials, found: &mut Found
         match special.kind {
             SpecialKind::Finalizer => {
                 found.add(special.payload.0, RootKind::Finalizer { on });
+                let pointer_type = source.layouts.special_finalizer.pointer_type;
+                if let Ok(pointer_type) = source.image.ptr(pointer_type.at(special.at)) {
+                    found.calls.push(Call {
+                        func: special.payload,
+                        argument: Argument::Object {
+                            at: special.value,
+                            pointer_type,
+                        },
+                    });
+                }
                 // Not the object itself: it would never be collected.
                 reader.for_each_of(on, |_, value| {
                     found.add(value, RootKind::FinalizerReach { on })
@@ -281,11 +321,8 @@ fn special_roots(source: &RootSource<'_>, specials: &Specials, found: &mut Found
                     continue;
                 };
                 let at = layout.func.at(special.at);
-                for word in 0..u64::from(layout.func.size / 8) {
-                    let Ok(value) = source.image.u64(Addr(at.0.wrapping_add(word * 8))) else {
-                        continue;
-                    };
-                    found.add(value, RootKind::Cleanup { on });
+                if let Ok(record) = source.image.bytes(at, layout.func.size.into()) {
+                    cleanup(source.layouts, record, RootKind::Cleanup { on }, found);
                 }
             }
             SpecialKind::Profile | SpecialKind::Other => {}
@@ -316,6 +353,13 @@ fn finalizer_queue(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(),
             for field in [entry.func, entry.arg, entry.fint, entry.ot] {
                 found.add(field.get(finalizer), RootKind::FinalizerQueue);
             }
+            found.calls.push(Call {
+                func: Addr(entry.func.get(finalizer)),
+                argument: Argument::Object {
+                    at: Addr(entry.arg.get(finalizer)),
+                    pointer_type: Addr(entry.ot.get(finalizer)),
+                },
+            });
         }
         at = Addr(block.all_link.get(record));
     }
@@ -331,7 +375,7 @@ fn cleanup_queue(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(), F
         return Ok(());
     };
     // One function value each in 1.25; from 1.26 on a function with its argument.
-    let entry_words = layouts.cleanup_fn.as_ref().map_or(1, |f| f.size / 8) as usize;
+    let entry_size = layouts.cleanup_fn.as_ref().map_or(8, |f| f.size.max(8)) as usize;
     let mut at = image.ptr(queue.all.at(gc_cleanups))?;
     for _ in 0..MAX_BLOCKS {
         if at.is_nil() {
@@ -341,16 +385,35 @@ fn cleanup_queue(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(), F
         let entries = record
             .get(block.cleanups.offset as usize..)
             .unwrap_or_default();
-        let words = (header.count.get(record) as usize).saturating_mul(entry_words);
-        for word in entries.chunks_exact(8).take(words) {
-            found.add(
-                word.try_into().map_or(0, u64::from_le_bytes),
-                RootKind::CleanupQueue,
-            );
+        let count = header.count.get(record) as usize;
+        for entry in entries.chunks_exact(entry_size).take(count) {
+            cleanup(layouts, entry, RootKind::CleanupQueue, found);
         }
         at = Addr(header.all_link.get(record));
     }
     Ok(())
+}
+
+/// One cleanup, set or due: `record` is its function value, or from 1.26 on a `cleanupFn`.
+fn cleanup(layouts: &Layouts, record: &[u8], kind: RootKind, found: &mut Found<'_>) {
+    for word in record.chunks_exact(8) {
+        found.add(word.try_into().map_or(0, u64::from_le_bytes), kind);
+    }
+    let call = match &layouts.cleanup_fn {
+        Some(layout) => Call {
+            func: Addr(layout.func.get(record)),
+            argument: Argument::Stored(Addr(layout.arg.get(record))),
+        },
+        None => Call {
+            func: Addr(
+                record
+                    .first_chunk()
+                    .map_or(0, |word| u64::from_le_bytes(*word)),
+            ),
+            argument: Argument::Captured,
+        },
+    };
+    found.calls.push(call);
 }
 
 /// Blocks of tiny objects in use survive a collection under way (mgcmark.go, `gcMarkTinyAllocs`); otherwise the next

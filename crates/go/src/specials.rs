@@ -35,6 +35,8 @@ pub struct Special {
     pub payload: Addr,
     /// The object it is attached to.
     pub obj: u32,
+    /// The value it is attached to, which lies inside that object: several tiny values share one.
+    pub value: Addr,
     /// What it is for.
     pub kind: SpecialKind,
 }
@@ -75,6 +77,7 @@ impl Specials {
                             at,
                             payload,
                             obj: hit.obj,
+                            value: Addr(span.start.0 + offset),
                             kind,
                         });
                     }

@@ -51,13 +51,21 @@ pub(crate) struct Part {
     pub(crate) frame: i64,
 }
 
-/// Variables on the stack by instruction: for each of `pcs` (addresses as linked), given with the entry of its function.
-/// Instructions without any are left out.
+/// What debug information says of some functions. All addresses are as linked.
+#[derive(Default)]
+pub(crate) struct Locals {
+    /// Variables on the stack by instruction; instructions without any are left out.
+    pub(crate) on_stack: FxHashMap<u64, Vec<Local>>,
+    /// The type of the first parameter by entry of the function.
+    pub(crate) first_parameters: FxHashMap<u64, DieRef>,
+}
+
+/// Variables of functions: `pcs` are the instructions asked about, by the entry of their function.
 pub(crate) fn locals(
     exe: &Executable,
     debug: &DebugInfo,
     pcs: &BTreeMap<u64, Vec<u64>>,
-) -> Result<FxHashMap<u64, Vec<Local>>, Error> {
+) -> Result<Locals, Error> {
     let mut sections: Vec<(SectionId, Cow<'_, [u8]>)> = Vec::new();
     for id in [
         SectionId::DebugInfo,
@@ -96,7 +104,7 @@ pub(crate) fn locals(
         pcs,
         headers: &headers,
         others: FxHashMap::default(),
-        found: FxHashMap::default(),
+        found: Locals::default(),
     };
     for header in &headers {
         // A damaged unit hides its own functions' variables, no others'.
@@ -115,7 +123,7 @@ struct Search<'a, 'b> {
     headers: &'b [UnitHeader<Slice<'a>>],
     /// Units of functions that were inlined elsewhere, by index of their header.
     others: FxHashMap<usize, Option<Unit<Slice<'a>>>>,
-    found: FxHashMap<u64, Vec<Local>>,
+    found: Locals,
 }
 
 impl<'a> Search<'a, '_> {
@@ -134,22 +142,29 @@ impl<'a> Search<'a, '_> {
         }
         let mut entries = unit.entries();
         // The function being looked at, and its depth.
-        let mut inside: Option<(&Vec<u64>, isize)> = None;
+        let mut inside: Option<(u64, &Vec<u64>, isize)> = None;
         while let Some(entry) = entries.next_dfs()? {
             let depth = entry.depth();
-            if inside.is_some_and(|(_, function)| depth <= function) {
+            if inside.is_some_and(|(_, _, function)| depth <= function) {
                 inside = None;
             }
             match entry.tag() {
                 dw::DW_TAG_subprogram => {
                     let low = entry.attr_value(dw::DW_AT_low_pc);
                     let low = low.and_then(|v| self.dwarf.attr_address(unit, v).ok()?);
-                    inside = low.and_then(|low| Some((self.pcs.get(&low)?, depth)));
+                    inside = low.and_then(|low| Some((low, self.pcs.get(&low)?, depth)));
                 }
                 dw::DW_TAG_formal_parameter | dw::DW_TAG_variable => {
-                    if let Some((pcs, function)) = inside
+                    if let Some((entry_pc, pcs, function)) = inside
                         && depth - function <= MAX_DEPTH
                     {
+                        if entry.tag() == dw::DW_TAG_formal_parameter
+                            && depth == function + 1
+                            && !self.found.first_parameters.contains_key(&entry_pc)
+                            && let Some(type_) = self.type_of(unit, entry)
+                        {
+                            self.found.first_parameters.insert(entry_pc, type_);
+                        }
                         self.variable(unit, entry, pcs)?;
                     }
                 }
@@ -191,7 +206,7 @@ impl<'a> Search<'a, '_> {
 
     fn place(&mut self, unit: &Unit<Slice<'a>>, pc: u64, type_: DieRef, at: Expression<Slice<'a>>) {
         if let Ok(Some((parts, moved))) = on_stack(unit, at) {
-            let locals = self.found.entry(pc).or_default();
+            let locals = self.found.on_stack.entry(pc).or_default();
             if locals.len() < MAX_LOCALS {
                 locals.push(Local {
                     type_,

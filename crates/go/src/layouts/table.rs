@@ -120,6 +120,7 @@ layouts! {
     /// A finalizer (mheap.go).
     SpecialFinalizer = "runtime.specialfinalizer" {
         need func: "fn",
+        need pointer_type: "ot",
     }
     /// A link to an allocation site (mheap.go).
     SpecialProfile = "runtime.specialprofile" {
@@ -136,6 +137,8 @@ layouts! {
     /// A cleanup with its argument (mcleanup.go, 1.26 on).
     CleanupFn = "runtime.cleanupFn" {
         need call: "call",
+        need func: "fn",
+        need arg: "arg",
     }
     /// A block of queued finalizers (mfinal.go).
     FinBlock = "runtime.finblock" | "runtime.finBlock" {

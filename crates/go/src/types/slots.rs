@@ -65,6 +65,10 @@ const NAMED_POINTERS: [(&str, bool); 4] = [
     ("weak.Pointer[", true),
 ];
 
+/// The shape that generic code sees every type argument in that is a pointer, whatever it points to
+/// (`cmd/compile/internal/noder/reader.go`, `shapify`).
+const ANY_POINTER: &str = "go.shape.*uint8";
+
 impl TypeTable {
     /// The pointer slots of one value of the type, by offset.
     pub fn slots(&self, id: TypeId) -> &[Slot] {
@@ -94,6 +98,7 @@ impl TypeTable {
             Kind::Pointer(target) | Kind::Slice(target) if self.is_not_in_heap(target) => {
                 Vec::new()
             }
+            Kind::Pointer(_) if self.full_name(id) == ANY_POINTER => one(SlotKind::Unsafe),
             Kind::Pointer(target) => one(SlotKind::Pointer(target)),
             Kind::UnsafePointer => one(SlotKind::Unsafe),
             Kind::String => one(SlotKind::String),

@@ -18,17 +18,22 @@ use super::walk::word;
 const MAX_SIZE: u64 = 1 << 20;
 
 impl Typing<'_> {
-    /// Follows the variables of every frame.
+    /// Follows the variables of every frame, and what cleanups are passed.
     pub(super) fn seed_locals(&mut self, roots: &Roots, gaps: &mut Gaps) {
         let goroutines = &roots.goroutines;
         let program = self.program;
-        let found = locals(program.exe(), program.debug(), &self.places(goroutines));
+        let mut places = self.places(goroutines);
+        for entry in self.cleanup_functions(&roots.calls) {
+            places.entry(entry).or_default();
+        }
+        let found = locals(program.exe(), program.debug(), &places);
         let Ok(found) = found else {
             return gaps.add(
                 "debug information of local variables that cannot be read",
                 Addr(0),
             );
         };
+        self.seed_cleanups(&roots.calls, &found.first_parameters);
         self.drain();
         let alive = Alive {
             slots: live_slots(&roots.roots),
@@ -39,7 +44,7 @@ impl Typing<'_> {
             for (i, frame) in frames.iter().enumerate() {
                 let pc = frame.lookup_pc().0.wrapping_sub(program.bias());
                 let (Some(locals), Some(end)) =
-                    (found.get(&pc), self.end(frame, frames.get(i + 1)))
+                    (found.on_stack.get(&pc), self.end(frame, frames.get(i + 1)))
                 else {
                     continue;
                 };

@@ -5,6 +5,7 @@
 //! pointers, in one pass over a worklist with random access to the captured bytes. Objects without pointers are named
 //! without looking at their bytes.
 
+mod calls;
 mod cells;
 mod chan;
 mod closures;
@@ -17,6 +18,7 @@ mod run;
 mod seeds;
 mod shapes;
 mod statics;
+mod timers;
 mod walk;
 
 use std::collections::VecDeque;
@@ -100,6 +102,7 @@ pub(crate) struct Typing<'a> {
     chan: Option<chan::ChanLayout>,
     /// The shape of `runtime.sudog`.
     sudog: u32,
+    timer_part: Option<timers::TimerPart>,
     /// Goroutines in queues, not followed yet.
     sudogs: Vec<Hit>,
     map_facts: FxHashMap<TypeId, Option<MapFacts>>,

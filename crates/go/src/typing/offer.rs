@@ -133,6 +133,13 @@ impl Typing<'_> {
             self.offer(hit, sure, shape);
         } else if span.tiny() {
             self.offer(hit, Sure::Inside, shape);
+        } else if let Some(timer) = self.timer_part
+            && timer.part == shape
+            && timer.offset.checked_add(header) == Some(inside)
+        {
+            if self.shapes.get(timer.whole).slot == span.elem_size {
+                self.offer(hit, Sure::Inside, timer.whole);
+            }
         } else {
             let array = match claim.claim {
                 Claim::Value => shape + 1,

@@ -49,11 +49,13 @@ impl<'a> Typing<'a> {
         if let Some(chan) = typing.chan {
             typing.sudog = typing.of_type(chan.sudog).value;
         }
+        typing.timer_part = typing.timer_part();
         typing.check_spans(census.gaps);
         typing.seed_headers(census.gaps);
         typing.seed_globals(census.gaps);
         typing.seed_pools(census.gaps);
         typing.seed_funcs(&roots.roots);
+        typing.seed_calls(&roots.calls);
         typing.seed_locals(roots, census.gaps);
         loop {
             typing.drain();
@@ -147,6 +149,7 @@ impl<'a> Typing<'a> {
             closures: FxHashMap::default(),
             chan,
             sudog: NONE,
+            timer_part: None,
             sudogs: Vec::new(),
             map_facts: FxHashMap::default(),
         }

@@ -52,16 +52,11 @@ impl Typing<'_> {
         self.offer(hit, Sure::Exact, shape);
     }
 
-    /// Function values that the runtime holds: finalizers, cleanups, what goroutines are about to run.
+    /// What goroutines are about to run.
     pub(super) fn seed_funcs(&mut self, roots: &[Root]) {
         for root in roots {
-            match root.kind {
-                RootKind::Finalizer { .. }
-                | RootKind::FinalizerQueue
-                | RootKind::Cleanup { .. }
-                | RootKind::CleanupQueue
-                | RootKind::Goroutine { .. } => self.func(root.value),
-                _ => {}
+            if let RootKind::Goroutine { .. } = root.kind {
+                self.func(root.value);
             }
         }
     }

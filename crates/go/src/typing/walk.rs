@@ -16,10 +16,6 @@ const CHUNK: u64 = 1024;
 const HIGH_WATER: usize = 4096;
 /// Objects walked between two looks at the worklist.
 const BATCH: usize = 32;
-/// Types of package `time` that are declared shorter than they are (`runtime/time.go`, `newTimer`, 1.23 and later).
-const TIMERS: [&str; 2] = ["time.Timer", "time.Ticker"];
-/// What they are (to the runtime, and so to the debug information).
-const RUNTIME_TIMER: &str = "runtime.timeTimer";
 /// Bytes that one cache miss brings in.
 const CACHE_LINE: usize = 64;
 
@@ -187,16 +183,7 @@ impl<'a> Typing<'a> {
     }
 
     fn make_shapes(&mut self, type_: TypeId) -> OfType {
-        // The runtime allocates timers with its own part behind what package `time` declares.
-        let name = self.types.name(type_);
-        let whole = TIMERS
-            .contains(&name)
-            .then(|| {
-                let die = self.program.debug().type_named(RUNTIME_TIMER)?;
-                self.types.from_dwarf(die)
-            })
-            .flatten();
-        let allocated = whole.unwrap_or(type_);
+        let allocated = self.allocated_as(type_);
         let size = self.types.size(allocated);
         let program = self.programs.of(self.types, allocated);
         let pointers = !program.is_empty();
