@@ -1,5 +1,5 @@
-//! The pointer words of objects, exactly those that the collector scans (mbitmap.go, `typePointersOfUnchecked` and
-//! `typePointers.next`; the same from Go 1.22 on).
+//! The pointer words of objects, exactly those that the collector scans (mbitmap.go: `typePointersOfUnchecked` and
+//! `typePointers.next` from Go 1.22 on, `heapBitsForAddr` before).
 
 use std::rc::Rc;
 
@@ -71,6 +71,8 @@ pub struct PointerReader<'a> {
     /// Words of the masks in `known`.
     known_words: usize,
     scratch: Vec<u8>,
+    /// Pointer bits kept beside the heap, of what is being read.
+    beside: Vec<u8>,
     gaps: Gaps,
 }
 
@@ -84,6 +86,7 @@ impl<'a> PointerReader<'a> {
             known: FxHashMap::default(),
             known_words: 0,
             scratch: Vec::new(),
+            beside: Vec::new(),
             gaps: Gaps::default(),
         }
     }
@@ -163,6 +166,14 @@ impl<'a> PointerReader<'a> {
                         mask.tile(0, len / 8, report);
                     }
                 }
+                PointerBits::InArena => {
+                    // Bits are read from a byte's first one on.
+                    let from = hit.base & !63;
+                    if self.read_beside(from, hit.base + len - from) {
+                        let bits = HeapBits::beside(&self.beside);
+                        bits.for_each((hit.base - from) / 8, len / 8, report);
+                    }
+                }
             }
         } else if s.pointers != PointerBits::None {
             self.gaps.add(
@@ -214,6 +225,18 @@ impl<'a> PointerReader<'a> {
                     }
                 }
             }
+            PointerBits::InArena => {
+                if self.read_beside(s.start.0, bytes.len() as u64) {
+                    let bits = HeapBits::beside(&self.beside);
+                    // A large object's bytes end with what was asked for.
+                    let held = bytes.len() as u64 / 8;
+                    for (obj, slot) in slots {
+                        let from = u64::from(slot) * words;
+                        let of_slot = words.min(held.saturating_sub(from));
+                        bits.for_each(from, of_slot, |word| report(obj, from, word));
+                    }
+                }
+            }
         }
     }
 
@@ -232,6 +255,17 @@ impl<'a> PointerReader<'a> {
             return 0;
         }
         HeapBits { bytes: &two, words }.at(index * words % 64)
+    }
+
+    /// Reads the bits of `[at, at + len)` that lie beside the heap.
+    fn read_beside(&mut self, at: u64, len: u64) -> bool {
+        let arenas = self.objects.arenas();
+        let read = arenas.and_then(|a| a.read(self.image, at, len, &mut self.beside));
+        if read.is_none() {
+            self.gaps
+                .add("objects whose pointer bits cannot be read", Addr(at));
+        }
+        read.is_some()
     }
 
     fn mask(&mut self, rtype: u64, object: u64) -> Option<Rc<PointerMask>> {
@@ -263,14 +297,33 @@ impl<'a> PointerReader<'a> {
     }
 }
 
-/// Heap bits at the end of a span: one bit per word of the span.
+/// Heap bits: one per word of the span.
 struct HeapBits<'a> {
     bytes: &'a [u8],
     /// Words per slot, at most 64.
     words: u64,
 }
 
-impl HeapBits<'_> {
+impl<'a> HeapBits<'a> {
+    /// Bits that lie beside the heap, for slots of any size.
+    fn beside(bytes: &'a [u8]) -> Self {
+        Self { bytes, words: 64 }
+    }
+
+    /// Calls `f` with every pointer word of the `words` words from word `first` on; numbers count from there.
+    #[inline]
+    fn for_each(&self, first: u64, words: u64, mut f: impl FnMut(u64)) {
+        let mut done = 0;
+        while done < words {
+            let mut bits = self.at(first + done);
+            if words - done < 64 {
+                bits &= (1 << (words - done)) - 1;
+            }
+            for_each_bit(bits, |bit| f(done + u64::from(bit)));
+            done += 64;
+        }
+    }
+
     /// The bits of one slot.
     #[inline]
     fn of(&self, slot: u64) -> u64 {

@@ -1,5 +1,6 @@
 //! Go's runtime from the outside: executable, layouts, spans, roots, goroutines, types, maps. Builds a heap graph.
 
+mod arenas;
 pub mod binary;
 mod budget;
 pub mod coverage;

@@ -2,6 +2,7 @@
 
 use leakscope_target::{Addr, Image, Memory};
 
+use crate::arenas::Arenas;
 use crate::budget;
 use crate::coverage::{Amount, Gaps};
 use crate::layouts::Layouts;
@@ -64,6 +65,7 @@ pub struct Objects {
     unswept: Vec<u64>,
     len: u32,
     totals: ObjectTotals,
+    arenas: Option<Arenas>,
 }
 
 /// What finding a slot needs of a span, packed.
@@ -131,6 +133,7 @@ impl Objects {
             coarse: Vec::new(),
             unswept: Vec::new(),
             len: 0,
+            arenas: Arenas::of(layouts),
             totals: ObjectTotals {
                 manual_bytes: list.manual_bytes,
                 ..ObjectTotals::default()
@@ -280,6 +283,11 @@ impl Objects {
     /// Spans that hold at least one object, ascending by address.
     pub fn spans(&self) -> &[Span] {
         &self.spans
+    }
+
+    /// Where pointer bits lie that are kept beside the heap; `None` in builds that keep them in it.
+    pub(crate) fn arenas(&self) -> Option<Arenas> {
+        self.arenas
     }
 
     /// Sums over all objects.

@@ -62,7 +62,8 @@ pub struct Span {
     pub sweep: Sweep,
 }
 
-/// Where the collector finds out which words of a slot are pointers (mbitmap.go, `typePointersOfUnchecked`; 1.22 on).
+/// Where the collector finds out which words of a slot are pointers (mbitmap.go: `typePointersOfUnchecked` from 1.22 on,
+/// `heapBitsForAddr` before).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PointerBits {
     /// The span has no pointers.
@@ -75,6 +76,8 @@ pub enum PointerBits {
     Header,
     /// [`Span::large_type`].
     LargeType,
+    /// One bit per word of the heap, in the record of its arena.
+    InArena,
 }
 
 impl Span {
@@ -141,12 +144,17 @@ impl RawSpan {
             state: f.state.get(record),
             limit: f.limit.get(record),
             specials: Addr(f.specials.get(record)),
-            large_type: Addr(f.large_type.get(record)),
+            large_type: Addr(f.large_type.map_or(0, |f| f.get(record))),
         }
     }
 
     pub(crate) fn noscan(&self) -> bool {
         self.spanclass & 1 != 0
+    }
+
+    /// Whether any slot is taken by an object that may hold pointers.
+    pub(crate) fn has_pointers(&self) -> bool {
+        !self.noscan() && self.alloc_count > 0
     }
 
     pub(crate) fn size_class(&self) -> u8 {
@@ -213,10 +221,12 @@ impl RawSpan {
     pub(crate) fn pointers(&self, rules: &HeapRules, bytes: u64) -> PointerBits {
         if self.noscan() {
             PointerBits::None
-        } else if self.size_class() == 0 {
-            PointerBits::LargeType
         } else if self.elem_size == 8 {
             PointerBits::Every
+        } else if rules.arena_bits.is_some() {
+            PointerBits::InArena
+        } else if self.size_class() == 0 {
+            PointerBits::LargeType
         } else if self.elem_size <= rules.bits_in_span_max {
             PointerBits::InSpan(self.heap_bits_offset(rules, bytes) as u32)
         } else {

@@ -1,6 +1,6 @@
 //! Globals, constants and the rules built on them.
 
-use leakscope_target::Addr;
+use leakscope_target::{Addr, Fault, Memory};
 
 use super::Field;
 
@@ -76,10 +76,12 @@ pub struct HeapRules {
     /// `runtime._PageSize`: bytes per page of the heap.
     pub page_size: u64,
     /// Largest slot whose pointer bits lie at the end of its span; larger ones have a header or `largeType`
-    /// (mbitmap.go `heapBitsInSpan`: `minSizeForMallocHeader`, exclusive).
+    /// (mbitmap.go `heapBitsInSpan`: `minSizeForMallocHeader`, exclusive). Zero where bits are kept beside the heap.
     pub bits_in_span_max: u64,
-    /// Bytes of that header in front of an object (mbitmap.go, `mallocHeaderSize`).
+    /// Bytes of that header in front of an object (mbitmap.go, `mallocHeaderSize`); zero where bits are kept beside the heap.
     pub header: u64,
+    /// Where pointer bits lie when they are kept beside the heap, for all slots alike.
+    pub arena_bits: Option<ArenaBits>,
     /// Where the marks of a small span lie when the collector is Green Tea: at the end of the span's page.
     pub green_tea: Option<GreenTea>,
     /// `mSpanState` of a span that holds objects, and of one that the runtime manages by hand (stacks, work buffers).
@@ -102,6 +104,64 @@ pub struct GreenTea {
     pub reserve: u64,
     /// Offset of the mark bits in it.
     pub marks: Field,
+}
+
+/// Pointer bits kept beside the heap: one bit per word, in the record of each arena (mheap.go, `heapArena.bitmap`; 1.21,
+/// and 1.22 built with `GOEXPERIMENT=noallocheaders`). A program has them exactly when its debug info has that field.
+#[derive(Debug, Clone, Copy)]
+pub struct ArenaBits {
+    /// `heapArena.bitmap`.
+    pub bitmap: Field,
+    /// `mheap.arenas`: pointers to tables of pointers to the records of arenas.
+    pub arenas: Field,
+    /// `runtime.heapArenaBytes`: bytes of heap per arena.
+    pub arena_bytes: u64,
+    /// `runtime.arenaL1Bits`: bits of an arena's number that choose the table.
+    pub l1_bits: u32,
+    /// `runtime.arenaL2Bits`: bits that choose the entry.
+    pub l2_bits: u32,
+    /// `runtime.arenaBaseOffset`: address of arena 0, modulo 2^64.
+    pub base: u64,
+}
+
+impl ArenaBits {
+    /// Number of the arena that `addr` lies in (mheap.go, `arenaIndex`).
+    pub fn arena_of(&self, addr: u64) -> u64 {
+        addr.wrapping_sub(self.base) / self.arena_bytes
+    }
+
+    /// How far into its arena `addr` lies.
+    pub fn offset_of(&self, addr: u64) -> u64 {
+        addr.wrapping_sub(self.base) % self.arena_bytes
+    }
+
+    /// Where the pointer to the record of this arena lies, for the heap at `mheap`.
+    pub fn entry(&self, memory: &dyn Memory, mheap: Addr, arena: u64) -> Result<Addr, Fault> {
+        let table = self
+            .arenas
+            .at(mheap)
+            .0
+            .wrapping_add(8 * (arena >> self.l2_bits));
+        if arena >> self.l2_bits >> self.l1_bits != 0 {
+            return Err(Fault::Unmapped(Addr(table)));
+        }
+        let entries = memory.ptr(Addr(table))?;
+        if entries.is_nil() {
+            return Err(Fault::Unmapped(Addr(table)));
+        }
+        let entry = arena & ((1 << self.l2_bits) - 1);
+        Ok(Addr(entries.0.wrapping_add(8 * entry)))
+    }
+
+    /// Where the pointer bits of this arena begin.
+    pub fn bitmap(&self, memory: &dyn Memory, mheap: Addr, arena: u64) -> Result<Addr, Fault> {
+        let entry = self.entry(memory, mheap, arena)?;
+        let record = memory.ptr(entry)?;
+        if record.is_nil() {
+            return Err(Fault::Unmapped(entry));
+        }
+        Ok(self.bitmap.at(record))
+    }
 }
 
 /// Smallest slot with inline marks (mgcmark_greenteagc.go, `gcUsesSpanInlineMarkBits`: a literal in the source).

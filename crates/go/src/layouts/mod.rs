@@ -94,9 +94,15 @@ impl Layouts {
     /// Fails at the first struct, field, global or constant that is not there.
     pub fn resolve(debug: &DebugInfo, go_version: &str, bias: u64) -> Result<Self, MissingLayout> {
         let s = Source::new(debug, go_version, bias);
+        let mheap = Mheap::resolve(&s)?;
+        let mspan = Mspan::resolve(&s)?;
+        let heap = s.heap_rules(&mheap)?;
+        if heap.arena_bits.is_none() && mspan.large_type.is_none() {
+            return Err(s.missing("field", "runtime.mspan.largeType"));
+        }
         Ok(Self {
-            mheap: Mheap::resolve(&s)?,
-            mspan: Mspan::resolve(&s)?,
+            mheap,
+            mspan,
             gc_bits_arena: GcBitsArena::resolve(&s)?,
             special: Special::resolve(&s)?,
             special_finalizer: SpecialFinalizer::resolve(&s)?,
@@ -127,7 +133,7 @@ impl Layouts {
                 cleanup: s.constant(&["runtime._KindSpecialCleanup"]).ok(),
             },
             statuses: s.statuses()?,
-            heap: s.heap_rules()?,
+            heap,
             unwind: s.unwind_facts()?,
         })
     }

@@ -3,10 +3,13 @@
 use leakscope_target::Addr;
 
 use super::{
-    CleanupBlock, CleanupBlockHeader, CleanupQueue, Field, GcPhases, Globals, GreenTea, HeapRules,
-    MissingLayout, Statuses, UnwindFacts,
+    ArenaBits, CleanupBlock, CleanupBlockHeader, CleanupQueue, Field, GcPhases, Globals, GreenTea,
+    HeapArena, HeapRules, Mheap, MissingLayout, Statuses, UnwindFacts,
 };
 use crate::dwarf::{DebugInfo, DieRef};
+
+/// Most bits of an arena's number on either level: together they make up an address without the 26 bits of the arena.
+const MAX_ARENA_BITS: u32 = 24;
 
 /// Debug info of one executable, and how far above its own addresses it is loaded.
 pub(super) struct Source<'a> {
@@ -31,7 +34,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    fn missing(&self, what: &'static str, name: impl Into<String>) -> MissingLayout {
+    pub(super) fn missing(&self, what: &'static str, name: impl Into<String>) -> MissingLayout {
         MissingLayout {
             what,
             name: name.into(),
@@ -176,7 +179,40 @@ impl<'a> Source<'a> {
         })
     }
 
-    pub(super) fn heap_rules(&self) -> Result<HeapRules, MissingLayout> {
+    /// The pointer bits beside the heap, where this build keeps them there.
+    fn arena_bits(&self, mheap: &Mheap) -> Result<Option<ArenaBits>, MissingLayout> {
+        let Some(bitmap) = HeapArena::resolve(self)?.bitmap else {
+            return Ok(None);
+        };
+        let bits = ArenaBits {
+            bitmap,
+            arenas: mheap.arenas,
+            arena_bytes: self.constant(&["runtime.heapArenaBytes"])?,
+            l1_bits: self.small("runtime.arenaL1Bits")?,
+            l2_bits: self.small("runtime.arenaL2Bits")?,
+            base: self.signed("runtime.arenaBaseOffsetUintptr")?,
+        };
+        let plausible = bits.arena_bytes.is_power_of_two()
+            && u64::from(bitmap.size) == bits.arena_bytes / 64
+            && bits.l1_bits <= MAX_ARENA_BITS
+            && bits.l2_bits <= MAX_ARENA_BITS
+            && mheap.arenas.size == 8 << bits.l1_bits;
+        if plausible {
+            Ok(Some(bits))
+        } else {
+            Err(self.missing("plausible constant", "runtime.heapArenaBytes"))
+        }
+    }
+
+    /// A constant that may be negative, modulo 2^64.
+    fn signed(&self, name: &'static str) -> Result<u64, MissingLayout> {
+        let value = self.debug.constant(name);
+        value
+            .map(|v| v as u64)
+            .ok_or_else(|| self.missing("constant", name))
+    }
+
+    pub(super) fn heap_rules(&self, mheap: &Mheap) -> Result<HeapRules, MissingLayout> {
         let page_size = self.constant(&["runtime._PageSize"])?;
         if !page_size.is_power_of_two() || !(4096..=1 << 20).contains(&page_size) {
             return Err(self.missing("plausible constant", "runtime._PageSize"));
@@ -190,16 +226,22 @@ impl<'a> Source<'a> {
             .filter(|g| g.reserve < page_size),
             Err(_) => None,
         };
+        let arena_bits = self.arena_bits(mheap)?;
+        let unless_beside = |names: &[&'static str]| match arena_bits {
+            Some(_) => Ok(0),
+            None => self.constant(names),
+        };
         Ok(HeapRules {
             page_size,
-            bits_in_span_max: self.constant(&[
+            bits_in_span_max: unless_beside(&[
                 "internal/runtime/gc.MinSizeForMallocHeader",
                 "runtime.minSizeForMallocHeader",
             ])?,
-            header: self.constant(&[
+            header: unless_beside(&[
                 "internal/runtime/gc.MallocHeaderSize",
                 "runtime.mallocHeaderSize",
             ])?,
+            arena_bits,
             green_tea,
             span_in_use: self.constant(&["runtime.mSpanInUse"])?,
             span_manual: self.constant(&["runtime.mSpanManual"])?,

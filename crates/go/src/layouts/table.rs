@@ -86,6 +86,7 @@ layouts! {
     Mheap = "runtime.mheap" {
         need sweepgen: "sweepgen",
         need allspans: "allspans",
+        need arenas: "arenas",
     }
     /// A run of pages (mheap.go).
     Mspan = "runtime.mspan" {
@@ -103,7 +104,12 @@ layouts! {
         need elemsize: "elemsize",
         need limit: "limit",
         need specials: "specials",
-        need large_type: "largeType",
+        may large_type: "largeType",
+    }
+    /// What is kept of 64 MiB of the heap (mheap.go); the pointer bits only in 1.21, and in 1.22 with
+    /// `GOEXPERIMENT=noallocheaders`.
+    HeapArena = "runtime.heapArena" {
+        may bitmap: "bitmap" | "heapArenaPtrScalar.bitmap",
     }
     /// A block of mark and allocation bits (mheap.go).
     GcBitsArena = "runtime.gcBitsArena" {

@@ -33,8 +33,6 @@ pub(crate) fn alloc_rules(layouts: &Layouts) -> AllocRules {
     }
 }
 
-/// Numerator of the load factor over 2 (`runtime.loadFactorNum`, since 1.22).
-const LOAD_FACTOR_NUM: u64 = 13;
 /// Largest key or elem kept inside a cell (`internal/abi.MapMaxKeyBytes`, `MapMaxElemBytes`), and some air.
 const MAX_CELL_PART: u64 = 256;
 /// More than the largest bucket or group: eight of the largest keys and elems, control bytes, overflow pointer.
@@ -77,7 +75,7 @@ impl MapKind {
                     header_size: structures.size,
                     bucket_size,
                     noscan,
-                    load_factor_num: LOAD_FACTOR_NUM,
+                    load_factor_num: structures.load_factor_num,
                     alloc,
                 };
                 (cell, Walker::Classic(structures, facts))

@@ -25,6 +25,8 @@ pub(crate) struct ClassicLayout {
     pub(crate) overflow: u64,
     pub(crate) oldoverflow: u64,
     pub(crate) next_overflow: u64,
+    /// `runtime.loadFactorNum`: twice the entries a bucket holds on average before the map grows.
+    pub(crate) load_factor_num: u64,
 }
 
 /// `internal/runtime/maps.Map`, `table` and `groupsReference` (1.24 and later).
@@ -69,6 +71,7 @@ fn classic(debug: &DebugInfo) -> Option<ClassicLayout> {
         overflow: mapextra("overflow")?,
         oldoverflow: mapextra("oldoverflow")?,
         next_overflow: mapextra("nextOverflow")?,
+        load_factor_num: u64::try_from(debug.constant("runtime.loadFactorNum")?).ok()?,
     })
 }
 

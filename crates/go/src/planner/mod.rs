@@ -5,6 +5,7 @@
 //! thousands, each with one system call: `allspans` lists the records in the order in which they were made, which is
 //! nearly the order in which they lie in memory (mheap.go, `recordspan`).
 
+mod arenas;
 mod window;
 
 use leakscope_target::{Addr, AddrRange, CopyPlan, CopyPlanner, Fault, Memory, PlanError};
@@ -12,6 +13,7 @@ use leakscope_target::{Addr, AddrRange, CopyPlan, CopyPlanner, Fault, Memory, Pl
 use crate::layouts::Layouts;
 use crate::program::Program;
 use crate::spans::{RawSpan, Sweep, all_spans};
+use arenas::ArenaParts;
 use window::Window;
 
 /// Most blocks of any of the runtime's own allocators that are followed: 2^18 of 64 KiB are 16 GiB of bookkeeping.
@@ -52,6 +54,7 @@ pub struct GoPlanner {
     fixed: Vec<AddrRange>,
     noscan: Option<NoscanWanted>,
     window: Window,
+    arenas: ArenaParts,
 }
 
 /// Where ranges go: into a plan of fixed room, or into a list that grows.
@@ -79,6 +82,7 @@ impl GoPlanner {
             fixed,
             noscan: None,
             window: Window::new(),
+            arenas: ArenaParts::new(),
         }
     }
 
@@ -143,6 +147,7 @@ impl GoPlanner {
             layouts,
             window,
             noscan,
+            arenas,
             ..
         } = self;
         let (array, len) =
@@ -152,13 +157,20 @@ impl GoPlanner {
             .u32(layouts.mheap.sweepgen.at(layouts.globals.mheap))
             .map_err(unreadable("runtime.mheap_.sweepgen"))?;
         let mut result = Ok(());
+        arenas.start();
         window.for_each(memory, array, len, layouts.mspan.size, |_, record| {
             if result.is_ok() && layouts.mspan.state.get(record) == layouts.heap.span_in_use {
                 let raw = RawSpan::decode(&layouts.mspan, record);
                 result = span_ranges(&raw, layouts, sweepgen, noscan.as_deref(), push);
+                if let Some(bits) = layouts.heap.arena_bits.filter(|_| raw.has_pointers())
+                    && let Ok(bytes) = raw.check(&layouts.heap)
+                {
+                    arenas.note(memory, layouts, bits, range(Addr(raw.start), bytes));
+                }
             }
         })?;
-        result
+        result?;
+        arenas.push(push)
     }
 
     /// The used part of each goroutine's stack; all of it where the goroutine runs.
@@ -246,6 +258,7 @@ impl CopyPlanner for GoPlanner {
             }
             Ok(())
         })?;
+        self.arenas.settle();
         // Room for what the heap grows by until the stop: a quarter, and some for small heaps.
         let mut plan = CopyPlan::with_capacity(ranges.len() + ranges.len() / 4 + 4096);
         for range in ranges {
