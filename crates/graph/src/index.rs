@@ -28,3 +28,7 @@ dense_index! {
     /// One root: an entry of [`crate::HeapGraph::roots`].
     RootIx
 }
+dense_index! {
+    /// One group of roots: an entry of [`crate::RootGroups`].
+    GroupIx
+}

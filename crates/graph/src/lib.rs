@@ -5,6 +5,8 @@
 //! traversal adds. Sizes are stored once per run of equal objects.
 
 mod builder;
+mod dominators;
+mod groups;
 mod heap;
 mod histogram;
 mod index;
@@ -13,9 +15,11 @@ mod reach;
 mod resolver;
 
 pub use builder::GraphBuilder;
+pub use dominators::{Dominators, Held, Node};
+pub use groups::RootGroups;
 pub use heap::{Edge, HeapGraph, Root, SizeRun, TooLarge};
 pub use histogram::{Histogram, PackageRow, TypeRow};
-pub use index::{ObjIx, RootIx, TypeIx};
+pub use index::{GroupIx, ObjIx, RootIx, TypeIx};
 pub use path::{Path, Step};
 pub use reach::{Reach, Strength};
 pub use resolver::Resolver;
