@@ -17,6 +17,8 @@ use crate::toolchain::go_command;
 pub struct BuildFlags {
     /// With cgo (needs a C compiler). Off by default, so that fixtures are the same on every machine.
     pub cgo: bool,
+    /// `-race` (needs cgo).
+    pub race: bool,
     /// `-ldflags`, for example `-s -w` for a stripped executable.
     pub ldflags: String,
     /// `-gcflags`, for example `all=-N -l`.
@@ -121,6 +123,9 @@ fn compile(module: &Path, name: &str, version: &str, flags: &BuildFlags, out: &P
         if !value.is_empty() {
             command.arg(format!("{flag}={value}"));
         }
+    }
+    if flags.race {
+        command.arg("-race");
     }
     command.arg(format!("./cmd/{name}"));
     command.env("CGO_ENABLED", if flags.cgo { "1" } else { "0" });

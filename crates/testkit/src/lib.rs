@@ -13,19 +13,23 @@
 //! # Ok(()) }
 //! ```
 
+mod builds;
 mod cache;
 mod core_writer;
 mod cores;
 mod fixture;
+mod matrix;
 mod running;
 mod signals;
 mod skip;
 mod spawner;
 mod toolchain;
 
+pub use builds::{Build, all_builds, builds};
 pub use core_writer::{CoreWriter, Field};
 pub use cores::{CoreDump, gcore, kernel_core};
 pub use fixture::{BuildFlags, Fixture};
+pub use matrix::{Finding, Medium, findings};
 pub use running::{Running, Usage};
 pub use signals::{alive, send_signal, send_signals};
 pub use skip::{Skipped, note_skip};

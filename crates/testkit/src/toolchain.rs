@@ -14,32 +14,75 @@ use crate::cache::repository;
 /// Widens (or narrows) the versions tests run: `all`, or a list such as `1.23.9 1.27.3`.
 const VERSIONS: &str = "LEAKSCOPE_GO_VERSIONS";
 
-/// The Go versions tests run, as `scripts/go-versions.txt` or the environment variable `LEAKSCOPE_GO_VERSIONS` says.
-pub fn versions() -> Result<Vec<String>> {
-    let wanted = env::var(VERSIONS).unwrap_or_default();
-    if !wanted.is_empty() && wanted != "all" {
-        return Ok(wanted
-            .split([' ', ','])
-            .filter(|v| !v.is_empty())
-            .map(str::to_owned)
-            .collect());
+/// What a line of `scripts/go-versions.txt` is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Every test.
+    Test,
+    /// Tests of exactness too.
+    Swing,
+    /// Only when everything is tested.
+    All,
+}
+
+/// What the environment wants tested.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Selection {
+    /// What roles say.
+    Test,
+    /// Every version.
+    All,
+    /// These versions.
+    Some(Vec<String>),
+}
+
+/// Reads the environment.
+pub(crate) fn selection() -> Result<Selection> {
+    match env::var(VERSIONS).unwrap_or_default().as_str() {
+        "" => Ok(Selection::Test),
+        "all" => Ok(Selection::All),
+        list => Ok(Selection::Some(
+            list.split([' ', ','])
+                .filter(|v| !v.is_empty())
+                .map(str::to_owned)
+                .collect(),
+        )),
     }
+}
+
+/// All versions of `scripts/go-versions.txt`, oldest first.
+pub(crate) fn all_versions() -> Result<Vec<(String, Role)>> {
     let path = repository().join("scripts/go-versions.txt");
     let text =
         fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut versions = Vec::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let mut words = line.split_whitespace();
-        if let (Some(version), Some(role)) = (words.next(), words.next())
-            && (role == "test" || wanted == "all")
-        {
-            versions.push(version.to_owned());
+        if let (Some(version), Some(role)) = (words.next(), words.next()) {
+            let role = match role {
+                "test" => Role::Test,
+                "swing" => Role::Swing,
+                "all" => Role::All,
+                other => bail!("{}: no role: {other}", path.display()),
+            };
+            versions.push((version.to_owned(), role));
         }
     }
     if versions.is_empty() {
         bail!("{} names no version to test", path.display());
     }
     Ok(versions)
+}
+
+/// The Go versions every test runs, as `scripts/go-versions.txt` or the environment variable `LEAKSCOPE_GO_VERSIONS` says.
+pub fn versions() -> Result<Vec<String>> {
+    let selection = selection()?;
+    if let Selection::Some(versions) = selection {
+        return Ok(versions);
+    }
+    let mut versions = all_versions()?;
+    versions.retain(|(_, role)| selection == Selection::All || *role == Role::Test);
+    Ok(versions.into_iter().map(|(version, _)| version).collect())
 }
 
 /// The path of the `go` command of exactly that version, for example `1.27.3`; fetched if it is not here yet.
