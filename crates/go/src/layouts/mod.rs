@@ -55,6 +55,10 @@ pub struct Layouts {
     pub cleanup_queue: Option<(CleanupQueue, CleanupBlockHeader, CleanupBlock)>,
     /// `runtime.g`
     pub g: G,
+    /// `runtime.sudog`
+    pub sudog: Sudog,
+    /// `sync.Cond`, where the program has any
+    pub cond: Option<Cond>,
     /// `runtime.xRegState`, from 1.26
     pub x_reg_state: Option<XRegState>,
     /// `runtime.stack`
@@ -114,6 +118,8 @@ impl Layouts {
             finalizer: Finalizer::resolve(&s)?,
             cleanup_queue: s.cleanup_queue(),
             g: G::resolve(&s)?,
+            sudog: Sudog::resolve(&s)?,
+            cond: Cond::resolve(&s).ok(),
             x_reg_state: XRegState::resolve(&s).ok(),
             stack: Stack::resolve(&s)?,
             gobuf: Gobuf::resolve(&s)?,

@@ -189,7 +189,24 @@ layouts! {
         may parent_goid: "parentGoid",
         need gopc: "gopc",
         need startpc: "startpc",
+        need waiting: "waiting",
         may x_regs: "xRegs",
+    }
+    /// A goroutine in the queue of what it waits for (runtime2.go). From 1.26 on, what it waits for is kept twice: as a
+    /// number, which is always set, and as a pointer, which the collector follows.
+    Sudog = "runtime.sudog" {
+        need g: "g",
+        need next: "next",
+        need waitlink: "waitlink",
+        need elem: "elem.vu" | "elem",
+        need elem_traced: "elem.vp" | "elem",
+        need chan: "c.vu" | "c",
+        need chan_traced: "c.vp" | "c",
+    }
+    /// Condition variables (sync/cond.go); only in programs that use them.
+    Cond = "sync.Cond" {
+        need notify: "notify",
+        need head: "notify.head",
     }
     /// Vector registers of a preempted goroutine (preempt_xreg.go, 1.26 on).
     XRegState = "runtime.xRegState" {
@@ -213,6 +230,7 @@ layouts! {
         need gsignal: "gsignal",
         need tls: "tls",
         need curg: "curg",
+        need p: "p",
         need all_link: "alllink",
         need vdso_sp: "vdsoSP",
         need vdso_pc: "vdsoPC",
