@@ -13,7 +13,7 @@ use leakscope_go::types::GcMasks;
 use leakscope_target::{
     Addr, AddrRange, CoreFile, Image, Memory, Region, Source, Thread, map_file,
 };
-use leakscope_testkit::{BuildFlags, Fixture, gcore, versions};
+use leakscope_testkit::{BuildFlags, Fixture, Random, gcore, versions};
 use memmap2::Mmap;
 
 /// Damaged images per version, places damaged in each, and the longest that one may take.
@@ -22,17 +22,6 @@ const PLACES: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAGE: u64 = 4096;
 
-/// Numbers without a pattern, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n.max(1)
-    }
-}
 
 #[test]
 fn damaged_memory_never_stops_the_walk() -> Result<()> {
@@ -53,7 +42,7 @@ fn damaged_memory_never_stops_the_walk() -> Result<()> {
         let files = [core_file, exe];
         let mut gaps = 0;
         for seed in 1..=ROUNDS {
-            let mut random = Random(seed << 32 | 0x1234_5678);
+            let mut random = Random::new(seed << 32 | 0x1234_5678);
             let image = damaged(&whole, &files, &places, &mut random)?;
             let start = Instant::now();
             // The list of spans itself may be what is damaged: then there is an error, and no heap.

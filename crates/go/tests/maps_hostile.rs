@@ -10,7 +10,7 @@ use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_graph::Resolver;
 use leakscope_target::{Addr, AddrRange, CoreFile, Image, Memory, Region, Source, map_file};
-use leakscope_testkit::{BuildFlags, Fixture, gcore, versions};
+use leakscope_testkit::{BuildFlags, Fixture, Random, gcore, versions};
 use maps_support::{Case, each_core_path};
 use memmap2::Mmap;
 
@@ -55,17 +55,6 @@ fn the_same_core_gives_the_same_answer() -> Result<()> {
     Ok(())
 }
 
-/// Numbers without a pattern, the same in every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n.max(1)
-    }
-}
 
 #[test]
 fn damaged_heaps_are_walked_to_the_end() -> Result<()> {
@@ -86,7 +75,7 @@ fn damaged_heaps_are_walked_to_the_end() -> Result<()> {
             let places = places(sound)?;
             let mut incomplete = 0;
             for seed in 1..=ROUNDS {
-                let mut random = Random(seed << 32 | 0x1234_5678);
+                let mut random = Random::new(seed << 32 | 0x1234_5678);
                 let files = [&file, &exe];
                 let image = damaged(&whole, &files, &places, &mut random)?;
                 let start = Instant::now();

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use leakscope_go::heapbits::Masks;
 use leakscope_go::types::{GcMasks, Kind, TypeId};
 use leakscope_target::Addr;
-use leakscope_testkit::{BuildFlags, Fixture, versions};
+use leakscope_testkit::{BuildFlags, Fixture, Random, versions};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection};
 use types_support::{Case, of_file};
@@ -18,17 +18,6 @@ use types_support::{Case, of_file};
 /// Generous for a loaded machine, far below what a loop over a hostile count would take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A small deterministic generator (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-    }
-}
 
 /// Asks everything that can be asked of a program.
 fn ask_everything(case: &mut Case) {
@@ -110,21 +99,21 @@ fn damaged_copies(exe: &Path, copy: &Path, rounds: usize) -> Result<u32> {
         (0, 600),
         tables,
     ];
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = Random::new(0x9e37_79b9_7f4a_7c15);
     let mut answered = 0;
     for round in 0..rounds {
         let mut bad = good.clone();
         let (at, len) = parts[round % parts.len()];
-        for _ in 0..=random.below(200) {
-            let i = at + random.below(len.min(good.len() - at));
-            bad[i] = match random.below(4) {
+        for _ in 0..=random.index(200) {
+            let i = at + random.index(len.min(good.len() - at));
+            bad[i] = match random.index(4) {
                 0 => 0xff,
                 1 => 0,
-                _ => random.below(256) as u8,
+                _ => random.index(256) as u8,
             };
         }
-        if random.below(10) == 0 {
-            bad.truncate(random.below(good.len()));
+        if random.index(10) == 0 {
+            bad.truncate(random.index(good.len()));
         }
         fs::write(copy, &bad)?;
         let start = Instant::now();

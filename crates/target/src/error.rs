@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{Addr, CoreError, PlanError, ProcessSummary};
+use crate::{Addr, CoreError, PlanError, ProcessSummary, SnapshotError};
 
 /// A read of the target's memory that could not be filled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -67,6 +67,15 @@ pub enum Error {
         /// What is wrong with it.
         #[source]
         source: CoreError,
+    },
+    /// A file cannot be used as a snapshot.
+    #[error("cannot use {} as a snapshot", .path.display())]
+    Snapshot {
+        /// Its path, as given.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: SnapshotError,
     },
     /// No process has this id (or `/proc` is mounted so that it is hidden from us).
     #[error("no process {pid}")]

@@ -192,6 +192,12 @@ impl Image {
         self.segments.iter().map(|s| s.range)
     }
 
+    /// The ranges whose bytes were copied from the target, sorted and disjoint: all that lie in no file.
+    pub fn copied_ranges(&self) -> impl Iterator<Item = AddrRange> + '_ {
+        let copied = |s: &&Segment| matches!(s.source, Source::Copied { .. });
+        self.segments.iter().filter(copied).map(|s| s.range)
+    }
+
     /// Gives the memory behind `range` back to the kernel. Copied bytes there must not be read again: they would read as
     /// zeros. Bytes that lie in files are only dropped from this process's resident memory and stay readable.
     pub fn release(&mut self, range: AddrRange) {

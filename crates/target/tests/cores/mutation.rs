@@ -4,40 +4,27 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use leakscope_target::{Addr, CoreFile, Memory};
-use leakscope_testkit::CoreWriter;
+use leakscope_testkit::{CoreWriter, Random};
 use memmap2::{Mmap, MmapMut};
 
 use crate::support;
 
-/// Marsaglia's xorshift: the same mutations on every run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % limit.max(1) as u64) as usize
-    }
-
-    /// Values that break readers more often than random ones do.
-    fn nasty(&mut self) -> u64 {
-        let shift = self.below(64);
-        let choices = [
-            0,
-            1,
-            u64::MAX,
-            u64::MAX - 7,
-            1 << 63,
-            0xffff,
-            1 << shift,
-            self.0,
-            0x1000,
-            56,
-            8,
-        ];
-        choices[self.below(choices.len())]
-    }
+/// Values that break readers more often than random ones do.
+fn nasty(random: &mut Random) -> u64 {
+    let choices = [
+        0,
+        1,
+        u64::MAX,
+        u64::MAX - 7,
+        1 << 63,
+        0xffff,
+        1 << random.below(64),
+        random.number(),
+        0x1000,
+        56,
+        8,
+    ];
+    choices[random.index(choices.len())]
 }
 
 /// Everything that a reader of cores does.
@@ -78,21 +65,21 @@ fn mutate(original: &[u8], hot: usize, executable: &Arc<Mmap>, times: usize, ran
     let mut opened = 0;
     for round in 0..times {
         let len = if round % 4 == 0 {
-            random.below(original.len()) + 1
+            random.index(original.len()) + 1
         } else {
             original.len()
         };
         let mut map = MmapMut::map_anon(len).unwrap();
         map.copy_from_slice(&original[..len]);
         let hot = hot.min(len);
-        for _ in 0..1 + random.below(6) {
-            let at = random.below(hot);
-            match random.below(3) {
-                0 => map[at] ^= 1 << random.below(8),
-                1 => map[at] = random.nasty() as u8,
+        for _ in 0..1 + random.index(6) {
+            let at = random.index(hot);
+            match random.index(3) {
+                0 => map[at] ^= 1 << random.index(8),
+                1 => map[at] = nasty(random) as u8,
                 _ => {
                     let at = at & !7;
-                    let value = random.nasty().to_le_bytes();
+                    let value = nasty(random).to_le_bytes();
                     let n = value.len().min(len - at);
                     map[at..at + n].copy_from_slice(&value[..n]);
                 }
@@ -131,7 +118,7 @@ fn a_mutated_real_core_never_panics() {
         hot,
         &executable,
         1500,
-        &mut Random(0x1234_5678_9abc_def1),
+        &mut Random::new(0x1234_5678_9abc_def1),
     );
 }
 
@@ -161,6 +148,6 @@ fn a_mutated_synthetic_core_never_panics() {
         original.len(),
         &executable,
         20_000,
-        &mut Random(0xfeed_5678_9abc_def1),
+        &mut Random::new(0xfeed_5678_9abc_def1),
     );
 }

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use leakscope_target::{CaptureOptions, LiveProcess};
-use leakscope_testkit::{Fixture, Running, send_signals, versions};
+use leakscope_testkit::{Fixture, Random, Running, send_signals, versions};
 
 use crate::planners::Fixed;
-use crate::support::{Leakscope, Random, TOLERANCE, distribution, kill, one_at_a_time};
+use crate::support::{Leakscope, TOLERANCE, distribution, kill, one_at_a_time};
 
 /// A real-time signal that the fixture counts one by one.
 const COUNTED: i32 = 41;
@@ -87,7 +87,7 @@ fn stop_often(version: &str, target: &mut Running, random: &mut Random) -> bool 
 #[test]
 fn a_go_program_under_hundreds_of_stops_loses_no_signal_no_timer_and_no_collection() {
     let _turn = one_at_a_time();
-    let mut random = Random::new("stops of a Go program");
+    let mut random = Random::seeded_by_clock("stops of a Go program");
     for version in versions().expect("Go versions") {
         let mut target = start(&version);
         // Its heartbeat has no priority over whatever else this machine does: only what shows every time is ours.
@@ -104,7 +104,7 @@ fn a_go_program_under_hundreds_of_stops_loses_no_signal_no_timer_and_no_collecti
 #[test]
 fn a_go_program_outlives_kills_of_leakscope_within_stops() {
     let _turn = one_at_a_time();
-    let mut random = Random::new("kills at a Go program");
+    let mut random = Random::seeded_by_clock("kills at a Go program");
     for version in versions().expect("Go versions") {
         let mut target = start(&version);
         for _ in 0..40 {

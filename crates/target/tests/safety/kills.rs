@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::support::{Heartbeat, Leakscope, Random, TOLERANCE, distribution, kill, one_at_a_time};
+use leakscope_testkit::Random;
+
+use crate::support::{Heartbeat, Leakscope, TOLERANCE, distribution, kill, one_at_a_time};
 
 /// Longest stop in these tests.
 const BUDGET: Duration = Duration::from_millis(150);
@@ -13,7 +15,7 @@ const LONGEST_COPY_US: u64 = 20_000;
 /// Starts leakscope on a busy target `count` times and kills whom `victim` names after a random delay.
 fn kill_at_random(what: &str, count: usize, signal: i32, victim: fn(&Leakscope) -> Option<i32>) {
     let _turn = one_at_a_time();
-    let mut random = Random::new(what);
+    let mut random = Random::seeded_by_clock(what);
     let mut target = Heartbeat::start(&["heap_mb=48", "threads=16"]);
     let round = Instant::now();
     assert_eq!(

@@ -364,27 +364,6 @@ pub(crate) fn kill(pid: i32, signal: i32) -> bool {
     unsafe { libc::kill(pid, signal) == 0 }
 }
 
-/// A small random number generator; the seed is printed by who uses it.
-pub(crate) struct Random(u64);
-
-impl Random {
-    pub(crate) fn new(what: &str) -> Self {
-        let seed = std::time::SystemTime::UNIX_EPOCH
-            .elapsed()
-            .map_or(1, |d| d.as_nanos() as u64)
-            | 1;
-        eprintln!("{what}: random seed {seed}");
-        Self(seed)
-    }
-
-    pub(crate) fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
-    }
-}
-
 /// Prints how `values` are distributed.
 pub(crate) fn distribution(what: &str, values: &mut [Duration]) {
     values.sort_unstable();
