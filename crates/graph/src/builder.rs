@@ -1,5 +1,7 @@
 //! Builds a [`HeapGraph`] in one pass over the objects in id order.
 
+use std::sync::OnceLock;
+
 use crate::{HeapGraph, ObjIx, Root, SizeRun, TooLarge, TypeIx};
 
 /// Parents are stored as one `u32` that names an edge or a root, so edges and roots together must stay below this.
@@ -76,6 +78,7 @@ impl GraphBuilder {
             edge_to: self.edge_to,
             edge_slot: self.edge_slot,
             roots,
+            sources: OnceLock::new(),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! The graph itself: columns and their lookups.
 
+use std::sync::OnceLock;
+
 use crate::{ObjIx, RootIx, Strength, TypeIx};
 
 /// The heap has more objects, edges or roots than `u32` ids can name.
@@ -58,7 +60,11 @@ pub struct HeapGraph {
     pub(crate) edge_to: Vec<ObjIx>,
     pub(crate) edge_slot: Vec<u32>,
     pub(crate) roots: Vec<Root>,
+    pub(crate) sources: OnceLock<Vec<u32>>,
 }
+
+/// Edges between two whose source is kept for the search.
+const SOURCE_STEP: u32 = 64;
 
 impl HeapGraph {
     /// Number of objects.
@@ -121,6 +127,24 @@ impl HeapGraph {
 
     /// The source object of an edge row.
     pub(crate) fn source(&self, edge: u32) -> ObjIx {
-        ObjIx(self.first_edge.partition_point(|&first| first <= edge) as u32 - 1)
+        // Sources of every 64th edge, made when first asked for: few objects lie between two of them.
+        let sampled = self.sources.get_or_init(|| self.sample_sources());
+        let block = (edge / SOURCE_STEP) as usize;
+        let first = sampled.get(block).map_or(0, |s| *s as usize);
+        let end = sampled
+            .get(block + 1)
+            .map_or(self.first_edge.len(), |s| *s as usize + 2);
+        let between = &self.first_edge[first..end.min(self.first_edge.len())];
+        ObjIx((first + between.partition_point(|&start| start <= edge)) as u32 - 1)
+    }
+
+    fn sample_sources(&self) -> Vec<u32> {
+        let mut sampled = Vec::with_capacity(self.edge_to.len() / SOURCE_STEP as usize + 1);
+        for (object, ends) in self.first_edge.windows(2).enumerate() {
+            while (sampled.len() as u64) * u64::from(SOURCE_STEP) < u64::from(ends[1]) {
+                sampled.push(object as u32);
+            }
+        }
+        sampled
     }
 }

@@ -20,6 +20,6 @@ pub use groups::RootGroups;
 pub use heap::{Edge, HeapGraph, Root, SizeRun, TooLarge};
 pub use histogram::{Histogram, PackageRow, TypeRow};
 pub use index::{GroupIx, ObjIx, RootIx, TypeIx};
-pub use path::{Path, Step};
+pub use path::{Omitted, Path, Step};
 pub use reach::{Reach, Strength};
 pub use resolver::Resolver;

@@ -97,6 +97,11 @@ impl Fan {
         self.objects + 2 * self.groups + u32::from(strength == Strength::Conservative)
     }
 
+    /// Everything that nodes above the objects lead to.
+    pub(super) fn targets(&self) -> &[ObjIx] {
+        &self.to
+    }
+
     /// What a node above the objects leads to.
     pub(super) fn row(&self, node: u32) -> &[ObjIx] {
         let at = (node - self.objects) as usize;

@@ -21,7 +21,7 @@ struct Place {
 /// Lays the tree of `idom` out. Children keep the order in which the walk met them, so that what strong roots hold comes first.
 pub(super) fn order(walk: Walk, idom: &[u32]) -> Order {
     let Walk {
-        number: mut at,
+        nodes,
         node: met,
         tree,
         ..
@@ -39,6 +39,7 @@ pub(super) fn order(walk: Walk, idom: &[u32]) -> Order {
         };
         len
     ];
+    let mut at = vec![0; nodes];
     let (mut node, mut parent, mut count) = (vec![0; len], vec![0; len], vec![0; len]);
     for v in 0..len {
         if v > 0 {
@@ -54,9 +55,9 @@ pub(super) fn order(walk: Walk, idom: &[u32]) -> Order {
         let position = places[v].position as usize;
         node[position] = met[v];
         count[position] = held[v];
-    }
-    for number in &mut at {
-        *number = places[*number as usize].position;
+        if v > 0 {
+            at[met[v] as usize] = position as u32;
+        }
     }
     Order {
         at,

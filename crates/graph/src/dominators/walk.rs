@@ -1,5 +1,9 @@
 //! Depth first over everything that roots reach: numbers, the tree, and the references outside of it.
 
+use std::hint::black_box;
+
+use fixedbitset::FixedBitSet;
+
 use super::fan::Fan;
 use crate::{HeapGraph, ObjIx, Strength};
 
@@ -20,16 +24,17 @@ pub(super) struct Tree {
 pub(super) struct Cross {
     /// Number of the node that refers.
     pub(super) from: u32,
-    /// The next one to the same node.
+    /// The next one to the same node, [`NONE`] after the last.
     pub(super) next: u32,
 }
 
-/// The walk's result. Numbers are preorder; 0 is the virtual root, and as an entry of [`Walk::number`] "not reached".
+/// The walk's result. Numbers are preorder; 0 is the virtual root.
 ///
 /// An object that is the target of one reference only, as most objects are, has no cross reference and costs nothing
 /// later: what dominates it is what refers to it.
 pub(super) struct Walk {
-    pub(super) number: Vec<u32>,
+    /// Number of nodes, reached or not.
+    pub(super) nodes: usize,
     pub(super) node: Vec<u32>,
     pub(super) tree: Vec<Tree>,
     pub(super) cross: Vec<Cross>,
@@ -37,17 +42,61 @@ pub(super) struct Walk {
     pub(super) strong: u32,
 }
 
+/// References whose targets are fetched before it is their turn.
+const AHEAD: usize = 8;
+
 struct Rows<'a> {
     graph: &'a HeapGraph,
     fan: &'a Fan,
+    /// Targets of more than one reference.
+    shared: FixedBitSet,
+    /// Objects that refer to nothing.
+    leaves: FixedBitSet,
 }
 
 impl<'a> Rows<'a> {
+    fn of_graph(graph: &'a HeapGraph, fan: &'a Fan) -> Self {
+        let nodes = graph.objects() as usize + fan.len();
+        let mut targets = FixedBitSet::with_capacity(nodes);
+        let mut shared = FixedBitSet::with_capacity(nodes);
+        for to in graph.edge_to.iter().chain(fan.targets()) {
+            if targets.put(to.index()) {
+                shared.insert(to.index());
+            }
+        }
+        // From here on `targets` serves for the leaves: both are as long as all nodes.
+        let mut leaves = targets;
+        leaves.clear();
+        for (object, ends) in graph.first_edge.windows(2).enumerate() {
+            if ends[0] == ends[1] {
+                leaves.insert(object);
+            }
+        }
+        Self {
+            graph,
+            fan,
+            shared,
+            leaves,
+        }
+    }
+
     fn of(&self, node: u32) -> &'a [ObjIx] {
         if node < self.graph.objects() {
             &self.graph.edge_to[self.graph.row(ObjIx(node))]
         } else {
             self.fan.row(node)
+        }
+    }
+
+    /// Asks for what [`Walk::descend`] will read of `to`, so that the misses of several targets overlap.
+    fn fetch(&self, to: ObjIx, number: &[u32]) {
+        if self.shared.contains(to.index()) {
+            black_box(number.get(to.index()).copied());
+        }
+        if !self.leaves.contains(to.index())
+            && let Some(first) = self.graph.first_edge.get(to.index())
+        {
+            black_box(self.graph.edge_to.get(*first as usize).copied());
         }
     }
 }
@@ -58,30 +107,45 @@ impl Walk {
     pub(super) fn of(graph: &HeapGraph, fan: &Fan) -> Self {
         let nodes = graph.objects() as usize + fan.len();
         let mut walk = Self {
-            number: vec![0; nodes],
+            nodes,
             node: Vec::with_capacity(nodes),
             tree: Vec::with_capacity(nodes),
             cross: Vec::new(),
             strong: 0,
         };
-        let rows = Rows { graph, fan };
+        let rows = Rows::of_graph(graph, fan);
         let top = Tree {
             parent: 0,
             cross: NONE,
         };
         walk.node.push(fan.top(Strength::Strong));
         walk.tree.push(top);
+        let mut number = vec![0; nodes];
         let mut stack = Vec::new();
-        walk.descend(&rows, &mut stack);
+        walk.descend(&rows, &mut number, &mut stack);
         walk.strong = walk.node.len() as u32 - 1;
         walk.node[0] = fan.top(Strength::Conservative);
-        walk.descend(&rows, &mut stack);
+        walk.descend(&rows, &mut number, &mut stack);
+        walk.link();
         walk
     }
 
-    /// One pass from the virtual root. `stack` holds `(number, references followed)` of nodes that have more to follow;
-    /// a list whose link is the last reference of its element needs none of it.
-    fn descend(&mut self, rows: &Rows<'_>, stack: &mut Vec<(u32, u32)>) {
+    /// Chains the references to each node; until then the next one is the node itself. Apart from the walk, since
+    /// here the misses of many references overlap.
+    fn link(&mut self) {
+        for (i, cross) in self.cross.iter_mut().enumerate() {
+            let entry = &mut self.tree[cross.next as usize];
+            // Beside a reference of the tree another one between the same two nodes says nothing.
+            if entry.parent != cross.from {
+                cross.next = std::mem::replace(&mut entry.cross, i as u32);
+            }
+        }
+    }
+
+    /// One pass from the virtual root. `number` is that of each shared node met, else 0. `stack` holds `(number,
+    /// references followed)` of nodes that have more to follow; a list whose link is the last reference of its element
+    /// needs none of it.
+    fn descend(&mut self, rows: &Rows<'_>, number: &mut [u32], stack: &mut Vec<(u32, u32)>) {
         let closed = self.strong;
         let mut at = 0;
         let mut row = rows.of(self.node[0]);
@@ -97,33 +161,39 @@ impl Walk {
                 followed = after as usize;
                 continue;
             };
+            if let Some(later) = row.get(followed + AHEAD) {
+                rows.fetch(*later, number);
+            }
             followed += 1;
-            let seen = self.number[to.index()];
+            let is_shared = rows.shared.contains(to.index());
+            let seen = if is_shared { number[to.index()] } else { 0 };
             if seen == 0 {
-                let number = self.node.len() as u32;
-                self.number[to.index()] = number;
+                let met = self.node.len() as u32;
+                if is_shared {
+                    number[to.index()] = met;
+                }
                 self.node.push(to.0);
                 self.tree.push(Tree {
                     parent: at,
                     cross: NONE,
                 });
+                if rows.leaves.contains(to.index()) {
+                    continue;
+                }
                 let below = rows.of(to.0);
-                if !below.is_empty() {
-                    if followed < row.len() {
-                        stack.push((at, followed as u32));
-                    }
-                    (at, row, followed) = (number, below, 0);
+                if followed < row.len() {
+                    stack.push((at, followed as u32));
+                }
+                (at, row, followed) = (met, below, 0);
+                for soon in row.iter().take(AHEAD) {
+                    rows.fetch(*soon, number);
                 }
             } else if seen > closed && seen != at && last != (at, seen) {
-                let entry = &mut self.tree[seen as usize];
-                if entry.parent != at {
-                    self.cross.push(Cross {
-                        from: at,
-                        next: entry.cross,
-                    });
-                    entry.cross = self.cross.len() as u32 - 1;
-                    last = (at, seen);
-                }
+                self.cross.push(Cross {
+                    from: at,
+                    next: seen,
+                });
+                last = (at, seen);
             }
         }
     }
