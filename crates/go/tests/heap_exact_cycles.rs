@@ -2,10 +2,13 @@
 
 mod heap_support;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use heap_support::{Heap, Live};
 use leakscope_go::roots::RootKind;
-use leakscope_testkit::{BuildFlags, Fixture, gcore, versions};
+use leakscope_testkit::{Medium, builds, gcore};
+
+/// What is written down about builds.
+const REACHED: &str = "what collections keep";
 
 /// Roots that two collections and the goroutines that run finalizers and cleanups use up.
 fn passing(kind: RootKind) -> bool {
@@ -30,8 +33,8 @@ fn may_stay(heap: &Heap, obj: u32) -> bool {
 
 #[test]
 fn collections_free_what_is_unreachable_and_keep_what_is_reachable() -> Result<()> {
-    for version in versions()? {
-        let fixture = Fixture::build("cycles", &version, &BuildFlags::default())?;
+    for build in builds()? {
+        let fixture = build.fixture("cycles")?;
         let mut running = fixture.spawn(&[])?;
         let mut live = Live::open(running.pid())?;
         let (mut before, _) = live.read()?;
@@ -41,10 +44,11 @@ fn collections_free_what_is_unreachable_and_keep_what_is_reachable() -> Result<(
         // Slots that were freed may have been taken anew.
         let taken = told["mallocs"].as_u64().context("no mallocs")? - mallocs;
         let (after, _) = live.read()?;
-        check(&mut before, &after, taken).with_context(|| format!("go{version}, live"))?;
+        build.record(Medium::Live, REACHED, check(&mut before, &after, taken))?;
         if let Some(core) = core {
-            let mut before = Heap::of_core(core.path(), fixture.path())?;
-            check(&mut before, &after, taken).with_context(|| format!("go{version}, core"))?;
+            let checked = Heap::of_core(core.path(), fixture.path())
+                .and_then(|mut before| check(&mut before, &after, taken));
+            build.record(Medium::Core, REACHED, checked)?;
         }
     }
     Ok(())
@@ -69,16 +73,19 @@ fn check(before: &mut Heap, after: &Heap, taken: u64) -> Result<()> {
         }
     }
     // Both ways there must be something to judge.
-    assert!(lasting.iter().any(|m| *m) && reached.iter().any(|m| !*m));
+    ensure!(
+        lasting.iter().any(|m| *m) && reached.iter().any(|m| !*m),
+        "nothing to judge"
+    );
     let gaps: Vec<_> = before.gaps.iter().collect();
-    assert!(gaps.is_empty(), "{gaps:?}");
-    assert!(gone.is_empty(), "reached and yet freed: {gone:?}");
+    ensure!(gaps.is_empty(), "{gaps:?}");
+    ensure!(gone.is_empty(), "reached and yet freed: {gone:?}");
     let freed = reached.iter().filter(|m| !**m).count() as u64;
-    assert!(
+    ensure!(
         taken < freed / 50,
         "{taken} new objects hide what {freed} freed ones show"
     );
-    assert!(
+    ensure!(
         left.len() as u64 <= taken,
         "not reached and yet kept: {left:?}"
     );

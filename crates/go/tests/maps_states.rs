@@ -6,12 +6,12 @@ use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::maps::{Classic, Generation, Growth, MapInfo, Structure, Swiss};
 use leakscope_graph::Resolver;
-use maps_support::{each_core, number, text};
+use maps_support::{each_build, number, text};
 use serde_json::Value;
 
 #[test]
 fn every_map_is_found_and_is_what_the_program_says_of_itself() -> Result<()> {
-    each_core("mapstates", &[], |case| {
+    each_build("mapstates", "maps", |_, case| {
         let (heap, truth) = case.heap()?;
         let mut checked = 0;
         for told in truth["maps"].as_array().context("maps")? {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cache::{folder, lock, repository};
 use crate::running::Running;
@@ -75,6 +75,34 @@ impl Fixture {
         Ok(fixture)
     }
 
+    /// The same executable with every occurrence of the text `from` replaced by `to`, which must be as long.
+    pub fn patched(&self, from: &str, to: &str) -> Result<Fixture> {
+        ensure!(
+            from.len() == to.len() && !from.is_empty(),
+            "a patch must not move anything"
+        );
+        let mut bytes = fs::read(&self.path)?;
+        let mut at = 0;
+        while let Some(found) = find(&bytes[at..], from.as_bytes()) {
+            bytes[at + found..at + found + to.len()].copy_from_slice(to.as_bytes());
+            at += found + to.len();
+        }
+        ensure!(at > 0, "{from:?} is not in {}", self.path.display());
+        let parent = self.path.parent().context("a fixture without a folder")?;
+        let cache = parent.join(format!("patched-{to}"));
+        fs::create_dir_all(&cache)?;
+        let _lock = lock(&cache, &self.name)?;
+        let path = cache.join(&self.name);
+        let unfinished = cache.join(format!("{}.unfinished", self.name));
+        fs::write(&unfinished, bytes)?;
+        fs::set_permissions(&unfinished, fs::metadata(&self.path)?.permissions())?;
+        fs::rename(&unfinished, &path)?;
+        Ok(Fixture {
+            path,
+            ..self.clone()
+        })
+    }
+
     /// The executable.
     pub fn path(&self) -> &Path {
         &self.path
@@ -106,6 +134,10 @@ impl Fixture {
         Running::start(&self.path, arguments, environment, patience)
             .with_context(|| format!("fixture {} built with go{}", self.name, self.version))
     }
+}
+
+fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
+    bytes.windows(what.len()).position(|w| w == what)
 }
 
 fn compile(module: &Path, name: &str, version: &str, flags: &BuildFlags, out: &Path) -> Result<()> {

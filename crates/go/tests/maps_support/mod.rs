@@ -4,13 +4,16 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::layouts::Layouts;
+use leakscope_go::maps::noscan_cells;
+use leakscope_go::planner::GoPlanner;
 use leakscope_go::program::Program;
-use leakscope_target::{CoreFile, Image, Thread, map_file};
-use leakscope_testkit::{BuildFlags, Fixture, gcore, versions};
+use leakscope_target::{CaptureOptions, CoreFile, Image, LiveProcess, Thread, map_file};
+use leakscope_testkit::{Build, BuildFlags, Fixture, Medium, builds, gcore, versions};
 use serde_json::Value;
 
 /// A program in a core, ready to be rebuilt.
@@ -39,10 +42,61 @@ impl Case {
         })
     }
 
+    /// The same of a process, as the command copies it.
+    pub(crate) fn live(pid: i32, truth: Value) -> Result<Self> {
+        let process = LiveProcess::open(pid)?;
+        let program = Program::open(
+            process.executable(),
+            &process.mappings()?,
+            &process.memory(),
+        )?;
+        let version = program.exe().go_version().to_string();
+        let layouts = Layouts::resolve(program.debug(), &version, program.bias())?;
+        let mut planner = GoPlanner::new(&program, layouts.clone());
+        if let Some(wanted) = noscan_cells(&program, &layouts) {
+            planner = planner.noscan_where(wanted);
+        }
+        let options = CaptureOptions {
+            max_stop: Duration::from_secs(20),
+            ..CaptureOptions::default()
+        };
+        let capture = process.capture(&mut planner, &options, &mut |_| {})?;
+        let mut image = capture.image;
+        program.exe().add_static(program.bias(), &mut image);
+        Ok(Self {
+            program: Arc::new(program),
+            layouts,
+            image: image.build(),
+            threads: capture.threads,
+            truth,
+        })
+    }
+
     pub(crate) fn heap(self) -> Result<(GoHeap, Value)> {
         let heap = GoHeap::build(&self.program, &self.layouts, self.image, &self.threads)?;
         Ok((heap, self.truth))
     }
+}
+
+/// Runs `check` on a fixture as read live and from a core, for every build, and writes down how it ended.
+pub(crate) fn each_build(
+    fixture: &str,
+    what: &str,
+    check: impl Fn(&Build, Case) -> Result<()>,
+) -> Result<()> {
+    for build in builds()? {
+        let fixture = build.fixture(fixture)?;
+        let running = fixture.spawn(&[])?;
+        let truth = running.truth();
+        let live = Case::live(running.pid(), truth.clone()).and_then(|case| check(&build, case));
+        build.record(Medium::Live, what, live)?;
+        if let Some(core) = gcore(running.pid())? {
+            let core = Case::of_core(core.path(), fixture.path(), truth.clone())
+                .and_then(|case| check(&build, case));
+            build.record(Medium::Core, what, core)?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs `check` on a core of a fixture, for every version.
