@@ -32,3 +32,7 @@ dense_index! {
     /// One group of roots: an entry of [`crate::RootGroups`].
     GroupIx
 }
+dense_index! {
+    /// One way of types and fields from a root: an entry of [`crate::TypePaths`].
+    ClassIx
+}

@@ -6,20 +6,30 @@
 
 mod builder;
 mod dominators;
+mod fingerprint;
 mod groups;
+mod growth;
 mod heap;
 mod histogram;
 mod index;
 mod path;
+mod paths;
 mod reach;
 mod resolver;
+mod retained;
+mod suspects;
 
 pub use builder::GraphBuilder;
 pub use dominators::{Dominators, Held, Node};
+pub use fingerprint::Fingerprint;
 pub use groups::RootGroups;
+pub use growth::{GrowthRow, growth};
 pub use heap::{Edge, HeapGraph, Root, SizeRun, TooLarge};
 pub use histogram::{Histogram, PackageRow, TypeRow};
-pub use index::{GroupIx, ObjIx, RootIx, TypeIx};
+pub use index::{ClassIx, GroupIx, ObjIx, RootIx, TypeIx};
 pub use path::{Omitted, Path, Step};
+pub use paths::{DistinctPath, Merged, MergedPath, TypePath, TypePaths, TypeStep};
 pub use reach::{Reach, Strength};
 pub use resolver::Resolver;
+pub use retained::{NamedSetRow, SetRow, freed_without};
+pub use suspects::{Entries, EntryKind, Suspect, Threshold, suspects};

@@ -110,6 +110,11 @@ impl Dominators {
             .fold(0, u64::saturating_add)
     }
 
+    /// Bytes that any root reaches.
+    pub fn held_bytes(&self) -> u64 {
+        self.retained[0]
+    }
+
     /// The nearest node without which `object` were garbage; `None` where no root reaches it.
     pub fn holder(&self, object: ObjIx) -> Option<Node> {
         self.parent(Node::Object(object))

@@ -1,8 +1,11 @@
 //! Graphs for tests: a plain description that oracles read, and the same as a heap graph.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use std::borrow::Cow;
+
 use leakscope_graph::{
-    GraphBuilder, GroupIx, HeapGraph, ObjIx, Root, RootGroups, SizeRun, Strength, TypeIx,
+    GraphBuilder, GroupIx, HeapGraph, ObjIx, Resolver, Root, RootGroups, RootIx, SizeRun, Strength,
+    TypeIx,
 };
 
 /// Numbers from a seed (xorshift64*).
@@ -203,5 +206,49 @@ impl Parts {
         let left = reach(&self.out, roots, |o| part[o as usize] && !object_gone(o));
         let lost = (0..plain.objects as usize).filter(|o| part[*o] && !left[*o]);
         lost.fold((0, 0), |(n, b), o| (n + 1, b + plain.sizes[o]))
+    }
+}
+
+/// Types `tN` in packages `p0` and `p1`; roots `rN`. Slots of `arrays` are all one field; `internal` is machinery.
+#[derive(Default)]
+pub struct TypeNames {
+    pub arrays: Vec<u32>,
+    pub internal: Vec<u32>,
+    /// Name of each root; `rN` where there is none.
+    pub roots: Vec<&'static str>,
+}
+
+impl Resolver for TypeNames {
+    fn type_name(&self, type_: TypeIx) -> Cow<'_, str> {
+        format!("t{}", type_.0).into()
+    }
+    fn package(&self, type_: TypeIx) -> Cow<'_, str> {
+        format!("p{}", type_.0 % 2).into()
+    }
+    fn root_name(&self, root: RootIx) -> Cow<'_, str> {
+        match self.roots.get(root.index()) {
+            Some(name) => (*name).into(),
+            None => format!("r{}", root.0).into(),
+        }
+    }
+    fn push_step(&self, _: ObjIx, type_: TypeIx, slot: u32, expression: &mut String) {
+        if self.internal.contains(&type_.0) {
+            return;
+        }
+        if self.arrays.contains(&type_.0) {
+            expression.push_str(&format!("[{slot}]"));
+        } else {
+            expression.push_str(&format!(".f{slot}"));
+        }
+    }
+    fn is_internal(&self, type_: TypeIx) -> bool {
+        self.internal.contains(&type_.0)
+    }
+    fn field(&self, type_: TypeIx, slot: u32) -> u32 {
+        if self.arrays.contains(&type_.0) || self.internal.contains(&type_.0) {
+            0
+        } else {
+            slot
+        }
     }
 }
