@@ -278,7 +278,8 @@ fn dumpable(dir: &str, uids: Option<[u32; 3]>) -> Option<bool> {
     (effective != 0).then_some(owner == effective)
 }
 
-fn probe(pid: i32, start_stack: u64) -> ReadProbe {
+/// Tries to read eight bytes of the memory of `pid` at the bottom of its stack; 0 where that is not known.
+pub(crate) fn probe(pid: i32, start_stack: u64) -> ReadProbe {
     let mut buffer = [0; 8];
     // Where we may not know the stack, the kernel says so before it looks at the address.
     let at = vm::RemoteSlice::new(Addr(start_stack & !7), buffer.len());

@@ -45,7 +45,8 @@ pub struct LiveProcess {
     proc: Process,
     /// `/proc/PID/task`.
     tasks: File,
-    /// `/proc/PID/mem`: refers to the address space as it was when opened, and reads as empty once that is gone.
+    /// `/proc/PID/mem` or `maps`: refers to the address space as it was when opened. Once that is gone, it reads as
+    /// empty, or there is no such process.
     address_space: File,
     executable: Arc<Mmap>,
     exe_path: Vec<u8>,
@@ -118,6 +119,7 @@ impl LiveProcess {
         match self.address_space.read_at(&mut [0], 0) {
             Ok(0) if self.is_alive() => Err(Error::ChangedIdentity { pid: self.pid() }),
             Ok(0) => Err(Error::Gone { pid: self.pid() }),
+            Err(e) if e.raw_os_error() == Some(libc::ESRCH) => Err(Error::Gone { pid: self.pid() }),
             _ => Ok(()),
         }
     }

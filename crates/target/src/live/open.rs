@@ -8,7 +8,8 @@ use procfs::ProcError;
 use procfs::process::Process;
 
 use super::{Identity, LiveProcess, path_bytes};
-use crate::{Error, map_open_file};
+use crate::access::probe;
+use crate::{Error, ReadProbe, map_open_file};
 
 /// Flag of `/proc/PID/stat` (`include/linux/sched.h`): a thread of the kernel.
 const PF_KTHREAD: u32 = 0x0020_0000;
@@ -50,7 +51,10 @@ pub(super) fn open(pid: i32) -> Result<LiveProcess, Error> {
             }
         })
     };
-    let address_space = permitted("read the memory of", open_below(&proc, "mem"))?;
+    let address_space = permitted(
+        "read the memory of",
+        address_space(&proc, pid, stat.startstack),
+    )?;
     let exe = permitted("open the executable of", open_below(&proc, "exe"))?;
     let tasks = open_below(&proc, "task").map_err(|e| gone_or(pid, "task", e))?;
     let exe_path = path_bytes(proc.exe().map_err(|e| not_there(pid, "exe", e))?);
@@ -78,6 +82,18 @@ pub(super) fn open(pid: i32) -> Result<LiveProcess, Error> {
         executable,
         exe_path,
     })
+}
+
+/// A file that refers to the address space as it is now, if that may be read: `mem`, or `maps` where the mode of `mem`
+/// keeps us out. That is so for another user with `CAP_SYS_PTRACE` alone, who may read the memory all the same
+/// (`process_vm_readv` asks for that capability only, opening `mem` of a stranger for `CAP_DAC_READ_SEARCH` too).
+fn address_space(proc: &Process, pid: i32, start_stack: u64) -> Result<File, IoError> {
+    match open_below(proc, "mem") {
+        Err(e) if denied(&e) && probe(pid, start_stack) == ReadProbe::Allowed => {
+            open_below(proc, "maps")
+        }
+        other => other,
+    }
 }
 
 /// Opens a file below `/proc/PID`, by the folder opened before.
