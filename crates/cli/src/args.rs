@@ -25,6 +25,7 @@ EXAMPLES
   leakscope maps core.4242 --exe ./service  every map of a core
   leakscope analyze 4242 --max-stop 50ms    never stop it for longer than that
   leakscope histo 4242 --json -o histo.json
+  leakscope top 4242                        counters of its runtime, every 2 s
   leakscope doctor 4242                     why it cannot be read, and what helps";
 
 /// Says what the heap of a Go process holds, who owns each map, and what that costs.
@@ -63,6 +64,11 @@ pub(crate) enum Command {
         after_long_help = "EXAMPLES\n  leakscope maps 4242 --limit 5\n  leakscope maps core.4242 --exe ./service"
     )]
     Maps(HeapArgs),
+    /// Show what the runtimes of processes count of themselves, again and again
+    #[command(
+        after_long_help = "Nothing is stopped: counters are read while the processes run. With -o FILE, once.\n\nEXAMPLES\n  leakscope top 4242\n  leakscope top 4242 sessiond --once --json"
+    )]
+    Top(TopArgs),
     /// Show this machine's Go processes and whether they can be read
     #[command(after_long_help = "EXAMPLES\n  leakscope ps\n  leakscope ps --json")]
     Ps(Rows),
@@ -90,6 +96,22 @@ pub(crate) struct HeapArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) rows: Rows,
+}
+
+/// Whose counters to read, and how often.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Target")]
+pub(crate) struct TopArgs {
+    /// Process ids, or names of processes
+    #[arg(value_name = "PROCESS", required = true, help_heading = "Arguments")]
+    pub(crate) processes: Vec<OsString>,
+    /// Once, instead of until Ctrl-C
+    #[arg(long, env = "LEAKSCOPE_ONCE", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) once: bool,
+    /// Time between two samples
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    #[arg(env = "LEAKSCOPE_INTERVAL", hide_env = true)]
+    pub(crate) interval: Duration,
 }
 
 /// A target, and how it may be treated.

@@ -58,6 +58,7 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         Command::Analyze(args) => commands::heap::analyze(args, &cli.common, progress),
         Command::Histo(args) => commands::heap::histo(args, &cli.common, progress),
         Command::Maps(args) => commands::heap::maps(args, &cli.common, progress),
+        Command::Top(args) => commands::top::run(args, &cli.common),
         Command::Ps(rows) => commands::ps::run(*rows, &cli.common),
         Command::Doctor { pid } => commands::doctor::run(*pid, &cli.common),
         Command::Completions { shell } => commands::completions::run(*shell, &cli.common),

@@ -5,7 +5,15 @@ mod support;
 use anyhow::{Result, ensure};
 use support::{leakscope, run};
 
-const COMMANDS: [&str; 6] = ["analyze", "histo", "maps", "ps", "doctor", "completions"];
+const COMMANDS: [&str; 7] = [
+    "analyze",
+    "histo",
+    "maps",
+    "top",
+    "ps",
+    "doctor",
+    "completions",
+];
 
 #[test]
 fn short_help_fits_one_screen() -> Result<()> {

@@ -3,6 +3,7 @@
 mod arenas;
 pub mod binary;
 mod budget;
+pub mod counters;
 pub mod coverage;
 pub mod dwarf;
 pub mod error;

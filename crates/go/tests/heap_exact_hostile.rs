@@ -22,7 +22,6 @@ const PLACES: usize = 40;
 const PATIENCE: Duration = Duration::from_secs(20);
 const PAGE: u64 = 4096;
 
-
 #[test]
 fn damaged_memory_never_stops_the_walk() -> Result<()> {
     for version in versions()? {

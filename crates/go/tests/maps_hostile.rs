@@ -55,7 +55,6 @@ fn the_same_core_gives_the_same_answer() -> Result<()> {
     Ok(())
 }
 
-
 #[test]
 fn damaged_heaps_are_walked_to_the_end() -> Result<()> {
     for version in versions()? {

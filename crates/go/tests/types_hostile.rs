@@ -18,7 +18,6 @@ use types_support::{Case, of_file};
 /// Generous for a loaded machine, far below what a loop over a hostile count would take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-
 /// Asks everything that can be asked of a program.
 fn ask_everything(case: &mut Case) {
     let functions = case.program.functions();

@@ -14,9 +14,10 @@ mod units;
 
 pub use address::Address;
 pub use doc::{
-    Amount, AnalyzeDoc, Capture, Check, Classic, Coverage, DoctorDoc, Document, Gap, Generation,
-    Goroutines, Growth, Head, Heap, HistoDoc, Kept, MapRow, MapSums, MapsDoc, Method, PackageRow,
-    Process, ProcessRow, PsDoc, SCHEMA_VERSION, Status, Swiss, Target, TargetKind, Tool, TypeRow,
+    Amount, AnalyzeDoc, Capture, Check, Classic, CounterRow, Coverage, DoctorDoc, Document, Gap,
+    Generation, Goroutines, Growth, Head, Heap, HistoDoc, Kept, MapRow, MapSums, MapsDoc, Method,
+    PackageRow, Process, ProcessRow, PsDoc, SCHEMA_VERSION, Status, Swiss, Target, TargetKind,
+    Tool, TopDoc, TypeRow,
 };
 pub use json::to_json;
 pub use render::{Page, Render};

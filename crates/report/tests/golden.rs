@@ -5,13 +5,15 @@ mod samples;
 use leakscope_report::{Page, Render};
 use unicode_width::UnicodeWidthStr;
 
-fn documents() -> [(&'static str, Box<dyn Render>); 5] {
+fn documents() -> [(&'static str, Box<dyn Render>); 7] {
     [
         ("analyze", Box::new(samples::analyze())),
         ("doctor", Box::new(samples::doctor())),
         ("histo", Box::new(samples::histo())),
         ("maps", Box::new(samples::maps_doc())),
         ("ps", Box::new(samples::ps())),
+        ("top", Box::new(samples::top(3))),
+        ("top-one", Box::new(samples::top(1))),
     ]
 }
 

@@ -30,6 +30,7 @@ fn every_document_obeys_its_schema() {
         leakscope_report::to_json(&samples::histo()),
         leakscope_report::to_json(&samples::maps_doc()),
         leakscope_report::to_json(&samples::ps()),
+        leakscope_report::to_json(&samples::top(3)),
     ];
     for ((name, schema), json) in leakscope_report::schemas().into_iter().zip(documents) {
         let document: Value = serde_json::from_slice(&json.unwrap()).unwrap();

@@ -4,3 +4,4 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod heap;
 pub(crate) mod ps;
+pub(crate) mod top;

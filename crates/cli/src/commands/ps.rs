@@ -60,9 +60,16 @@ impl Survey {
                 return;
             }
         };
-        let why_not = why_not(process, &build);
+        let access = TargetAccess::look(process.pid);
+        let why_not = why_not(&access, &build);
+        let access = access.ok();
+        let container = access.as_ref().and_then(|a| a.container.as_ref());
         self.processes.push(ProcessRow {
             pid: process.pid,
+            ns_pid: access.as_ref().and_then(|a| a.pid_inside),
+            container: container.map(|c| Text::new(&c.id)),
+            container_engine: container.and_then(|c| c.engine).map(Text::from),
+            pod: container.and_then(|c| c.pod.as_ref()).map(Text::new),
             name: Text::new(&process.comm),
             executable: process.exe.as_ref().map(Text::new),
             runtime: "go".into(),
@@ -139,17 +146,17 @@ fn unreadable(error: &std::io::Error) -> String {
 }
 
 /// Why leakscope, run as now, could not read the process.
-fn why_not(process: &ProcessSummary, build: &Build) -> Option<String> {
+fn why_not(access: &Result<TargetAccess, Error>, build: &Build) -> Option<String> {
     if build.too_old {
         return Some("built by a Go release that is too old".to_owned());
     }
     if build.debug_info == Some(false) {
         return Some("built without debug info".to_owned());
     }
-    match TargetAccess::look(process.pid) {
+    match access {
         Err(e) => Some(e.to_string()),
         Ok(access) if access.is_self => Some("this is leakscope itself".to_owned()),
-        Ok(access) => match (access.read, access.tracer) {
+        Ok(access) => match (access.read, &access.tracer) {
             (ReadProbe::Allowed, Some(tracer)) => Some(format!("traced by process {}", tracer.pid)),
             (ReadProbe::Allowed, None) => None,
             (ReadProbe::Denied, _) => {

@@ -22,6 +22,8 @@ pub enum Document {
     Ps,
     /// Preconditions.
     Doctor,
+    /// Counters of runtimes.
+    Top,
 }
 
 /// The head of every document.

@@ -6,6 +6,7 @@ mod head;
 mod histo;
 mod maps;
 mod ps;
+mod top;
 
 pub use analyze::{AnalyzeDoc, Goroutines, Heap, Kept, Process};
 pub use doctor::{Check, DoctorDoc, Status};
@@ -16,3 +17,4 @@ pub use head::{
 pub use histo::{HistoDoc, PackageRow, TypeRow};
 pub use maps::{Classic, Generation, Growth, MapRow, MapSums, MapsDoc, Swiss};
 pub use ps::{ProcessRow, PsDoc};
+pub use top::{CounterRow, TopDoc};

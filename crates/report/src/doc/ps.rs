@@ -20,6 +20,14 @@ pub struct PsDoc {
 pub struct ProcessRow {
     /// Process id.
     pub pid: i32,
+    /// Its process id as it sees itself, where that differs: it lives in a nested PID namespace.
+    pub ns_pid: Option<i32>,
+    /// Id (or name) of the container it runs in, by its control group.
+    pub container: Option<Text>,
+    /// The container's engine, such as `docker` or `containerd`, where the control group tells.
+    pub container_engine: Option<Text>,
+    /// UID of the Kubernetes pod it runs in, or id of the podman pod.
+    pub pod: Option<Text>,
     /// The kernel's name of it.
     pub name: Text,
     /// Path of its executable, as it sees it.

@@ -10,6 +10,7 @@ mod histo;
 mod maps;
 mod ps;
 mod table;
+mod top;
 
 use anstyle::{AnsiColor, Style};
 

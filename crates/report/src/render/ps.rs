@@ -6,7 +6,25 @@ use std::fmt::Write as _;
 use super::head::gap_lines;
 use super::table::{Column, Table};
 use super::{HEADER, Page, Render, UNKNOWN, shown, wrap};
-use crate::{PsDoc, bytes, count};
+use crate::text::shorten;
+use crate::{PsDoc, Text, bytes, count};
+
+/// What stands for a container or pod that there is not.
+const NOT_THERE: &str = "-";
+/// Digits of a container's id that engines show too.
+const ID_SHOWN: usize = 12;
+/// Digits of a container's id.
+const ID: usize = 64;
+
+/// An id of a container as engines show it; a name in as many columns.
+fn abridged(id: &Text) -> String {
+    let text = id.to_string();
+    let is_id = text.len() == ID && text.bytes().all(|b| b.is_ascii_hexdigit());
+    match text.get(..ID_SHOWN) {
+        Some(start) if is_id => start.to_owned(),
+        _ => shorten(&text, ID_SHOWN).into_owned(),
+    }
+}
 
 impl Render for PsDoc {
     fn render(&self, page: &Page) -> String {
@@ -14,30 +32,45 @@ impl Render for PsDoc {
         if self.processes.is_empty() {
             let _ = writeln!(out, "no Go process found");
         } else {
-            let mut table = Table::new(&[
-                (Column::Number, "PID"),
+            let nested = self.processes.iter().any(|p| p.ns_pid.is_some());
+            let contained = self.processes.iter().any(|p| p.container.is_some());
+            let in_pods = self.processes.iter().any(|p| p.pod.is_some());
+            let mut columns = vec![(Column::Number, "PID")];
+            columns.extend(nested.then_some((Column::Number, "NSPID")));
+            columns.extend([
                 (Column::Number, "RSS"),
                 (Column::Flexible, "VERSION"),
                 (Column::Word, "DEBUG"),
-                (Column::Word, "READABLE"),
-                (Column::Flexible, "NAME"),
+                (Column::Word, "READ"),
             ]);
+            columns.extend(contained.then_some((Column::Word, "CONTAINER")));
+            columns.extend(in_pods.then_some((Column::Flexible, "POD")));
+            columns.push((Column::Flexible, "NAME"));
+            let mut table = Table::new(&columns);
             for row in shown(&self.processes, page) {
                 let debug_info = match row.debug_info {
                     Some(true) => "yes",
                     Some(false) => "no",
                     None => UNKNOWN,
                 };
-                table.row(vec![
-                    row.pid.to_string(),
+                let mut cells = vec![row.pid.to_string()];
+                let inside = row
+                    .ns_pid
+                    .map_or(NOT_THERE.to_owned(), |pid| pid.to_string());
+                cells.extend(nested.then_some(inside));
+                cells.extend([
                     row.rss_bytes.map_or(UNKNOWN.to_owned(), bytes),
                     row.runtime_version
                         .as_ref()
                         .map_or(UNKNOWN.to_owned(), ToString::to_string),
                     debug_info.to_owned(),
                     if row.readable { "yes" } else { "no" }.to_owned(),
-                    row.name.to_string(),
                 ]);
+                let or_not = |text: Option<String>| text.unwrap_or(NOT_THERE.to_owned());
+                cells.extend(contained.then(|| or_not(row.container.as_ref().map(abridged))));
+                cells.extend(in_pods.then(|| or_not(row.pod.as_ref().map(Text::to_string))));
+                cells.push(row.name.to_string());
+                table.row(cells);
             }
             table.write(&mut out, page.columns, HEADER);
             let hidden = self.processes.len() - shown(&self.processes, page).len();

@@ -265,6 +265,10 @@ pub(crate) fn maps_doc() -> MapsDoc {
 pub(crate) fn ps() -> PsDoc {
     let row = |pid, name: &str, version: &str| ProcessRow {
         pid,
+        ns_pid: None,
+        container: None,
+        container_engine: None,
+        pod: None,
         name: name.into(),
         executable: Some(format!("/usr/bin/{name}").into()),
         runtime: "go".into(),
@@ -283,7 +287,12 @@ pub(crate) fn ps() -> PsDoc {
     stripped.debug_info = Some(false);
     stripped.readable = false;
     stripped.why_not = Some("it belongs to user 0; needs CAP_SYS_PTRACE".into());
+    stripped.ns_pid = Some(12);
+    stripped.container = Some("0123456789abcdef".repeat(4).into());
+    stripped.container_engine = Some("containerd".into());
+    stripped.pod = Some("d8f9fd3f-5a4c-4f8e-a1f0-0c2b6e5d7a91".into());
     let mut hostile = row(9, HOSTILE, "go1.27.3");
+    hostile.container = Some(HOSTILE.into());
     hostile.rss_bytes = None;
     hostile.debug_info = None;
     let mut capture = Capture::of(Method::Proc);
@@ -354,5 +363,74 @@ pub(crate) fn doctor() -> DoctorDoc {
                 &[],
             ),
         ],
+    }
+}
+
+/// The first `count` of three processes.
+pub(crate) fn top(count: usize) -> TopDoc {
+    let busy = CounterRow {
+        pid: 4_194_303,
+        name: "sessiond".into(),
+        runtime_version: "go1.27.3".into(),
+        heap_marked_bytes: Some(522_000_000),
+        heap_live_bytes: Some(641_000_000),
+        heap_goal_bytes: Some(1_046_000_000),
+        heap_alloc_bytes: Some(640_000_000),
+        total_alloc_bytes: Some(88_000_000_000),
+        heap_in_use_bytes: Some(702_000_000),
+        heap_idle_bytes: Some(64 << 20),
+        heap_released_bytes: Some(32 << 20),
+        stacks_in_use_bytes: Some(18 << 20),
+        gc_percent: Some(100),
+        memory_limit_bytes: Some(2 << 30),
+        num_gc: Some(12_345),
+        num_forced_gc: Some(2),
+        marking: Some(true),
+        last_gc_unix_ns: Some(1_793_000_000_000_000_000),
+        last_pause_ns: Some(184_223),
+        pause_total_ns: Some(2_200_000_000),
+        gc_cpu_share: Some(0.0312),
+        goroutines: Some(20_011),
+        gomaxprocs: Some(8),
+        torn: true,
+    };
+    let fresh = CounterRow {
+        pid: 17,
+        name: HOSTILE.into(),
+        heap_goal_bytes: None,
+        gc_percent: Some(-1),
+        num_gc: Some(0),
+        last_pause_ns: None,
+        torn: false,
+        ..busy.clone()
+    };
+    let unknown = CounterRow {
+        pid: 18,
+        name: "stripped".into(),
+        heap_marked_bytes: None,
+        num_gc: None,
+        last_pause_ns: None,
+        goroutines: None,
+        torn: false,
+        ..busy.clone()
+    };
+    let mut capture = Capture::of(Method::NoStop);
+    capture.taken_at = Some("2026-11-02T10:20:30Z".into());
+    let coverage = Coverage {
+        gaps: vec![Gap {
+            reason: "process 9: permission denied".into(),
+            count: 1,
+            examples: Vec::new(),
+        }],
+        ..Coverage::default()
+    };
+    TopDoc {
+        head: head(
+            Document::Top,
+            Target::of(TargetKind::Host),
+            capture,
+            coverage,
+        ),
+        processes: [busy, fresh, unknown].into_iter().take(count).collect(),
     }
 }
