@@ -38,8 +38,9 @@ pub struct Held {
     pub bytes: u64,
 }
 
-/// The dominator tree with retained sizes. 24 bytes per reached object; while it is built up to 40 more, and 8 for each
-/// reference to an object that another reached first.
+/// The dominator tree with retained sizes. 24 bytes per object. The peak while it is built is
+/// 40 bytes per object, or 24 and 8 for each reference to an object that another reached first, whichever is more; very
+/// deep heaps take 8 per level.
 pub struct Dominators {
     objects: u32,
     groups: u32,
@@ -55,10 +56,10 @@ impl Dominators {
     pub fn of(graph: &HeapGraph, groups: &RootGroups) -> Result<Self, TooLarge> {
         let fan = Fan::of(graph, groups)?;
         let mut walk = Walk::of(graph, &fan);
-        let idom = semi::idoms(&walk.tree, std::mem::take(&mut walk.cross));
+        let cross = std::mem::take(&mut walk.cross);
+        let places = semi::dominate(&mut walk.tree, cross);
         let strong = walk.strong;
-        let order = order::order(walk, &idom);
-        drop(idom);
+        let order = order::order(walk, places);
         let mut retained = vec![0u64; order.node.len()];
         for (object, size) in graph.sizes() {
             match order.at[object.index()] {

@@ -1,6 +1,6 @@
 //! The dominator tree laid out in preorder: what a node holds is the range of positions after it.
 
-use super::walk::Walk;
+use super::walk::{Pair, Walk};
 
 /// Columns by position; position 0 is the virtual root.
 pub(super) struct Order {
@@ -12,52 +12,44 @@ pub(super) struct Order {
     pub(super) count: Vec<u32>,
 }
 
-#[derive(Clone, Copy)]
-struct Place {
-    position: u32,
-    next: u32,
-}
-
-/// Lays the tree of `idom` out. Children keep the order in which the walk met them, so that what strong roots hold comes first.
-pub(super) fn order(walk: Walk, idom: &[u32]) -> Order {
+/// Lays the tree out. Children keep the order in which the walk met them, so that what strong roots hold comes first.
+/// `walk.tree` has each number's dominator as its parent. `places` is memory for a position and for that of the next
+/// child of each number.
+pub(super) fn order(walk: Walk, mut places: Vec<Pair>) -> Order {
     let Walk {
-        nodes,
+        number: mut at,
         node: met,
-        tree,
+        mut tree,
         ..
     } = walk;
-    drop(tree);
     let len = met.len();
-    let mut held = vec![1u32; len];
-    for v in (1..len).rev() {
-        held[idom[v] as usize] += held[v];
+    // The other half of an entry is free by now: it counts what is held.
+    for entry in &mut tree {
+        entry.cross = 1;
     }
-    let mut places = vec![
-        Place {
-            position: 0,
-            next: 1
-        };
-        len
-    ];
-    let mut at = vec![0; nodes];
+    for v in (1..len).rev() {
+        let held = tree[v].cross;
+        let above = tree[v].parent as usize;
+        tree[above].cross += held;
+    }
     let (mut node, mut parent, mut count) = (vec![0; len], vec![0; len], vec![0; len]);
-    for v in 0..len {
-        if v > 0 {
-            let above = &mut places[idom[v] as usize];
-            let position = above.next;
-            above.next += held[v];
-            parent[position as usize] = above.position;
-            places[v] = Place {
-                position,
-                next: position + 1,
-            };
-        }
-        let position = places[v].position as usize;
-        node[position] = met[v];
-        count[position] = held[v];
-        if v > 0 {
-            at[met[v] as usize] = position as u32;
-        }
+    places[0] = Pair { up: 0, value: 1 };
+    node[0] = met[0];
+    count[0] = tree[0].cross;
+    for v in 1..len {
+        let held = tree[v].cross;
+        let above = &mut places[tree[v].parent as usize];
+        let position = above.value;
+        above.value += held;
+        parent[position as usize] = above.up;
+        places[v] = Pair {
+            up: position,
+            value: position + 1,
+        };
+        node[position as usize] = met[v];
+        count[position as usize] = held;
+        // Numbers of the walk give way to positions; what it did not reach has none.
+        at[met[v] as usize] = position;
     }
     Order {
         at,

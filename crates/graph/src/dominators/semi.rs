@@ -2,97 +2,112 @@
 //! Related Problems", 2005, section 2.3). The search for the nearest common ancestor takes skips, so that no shape of
 //! heap makes it quadratic: a long list whose values are also in an index would.
 
-use super::walk::{Cross, NONE, Tree};
+use std::hint::black_box;
 
-#[derive(Clone, Copy, Default)]
-struct Link {
-    ancestor: u32,
-    /// Least semidominator on the way up to `ancestor`.
-    label: u32,
-}
+use super::walk::{Cross, NONE, Pair, Tree};
 
-/// Number of the immediate dominator of each number; that of 0 is 0.
-pub(super) fn idoms(tree: &[Tree], cross: Vec<Cross>) -> Vec<u32> {
-    let (mut idom, links) = semidominators(tree, &cross);
-    drop(cross);
-    nearest_common(tree, &mut idom, links);
-    idom
-}
+/// Nodes whose references are fetched before it is their turn; what those refer from, half as many.
+const AHEAD: u32 = 32;
 
-fn semidominators(tree: &[Tree], cross: &[Cross]) -> (Vec<u32>, Vec<Link>) {
-    let mut semi: Vec<u32> = tree.iter().map(|t| t.parent).collect();
-    let mut links: Vec<Link> = tree
+/// Turns the parent of each number into its immediate dominator; that of 0 is 0. Returns memory to be used again.
+pub(super) fn dominate(tree: &mut [Tree], cross: Vec<Cross>) -> Vec<Pair> {
+    let mut links: Vec<Pair> = tree
         .iter()
-        .map(|t| Link {
-            ancestor: t.parent,
-            label: t.parent,
+        .map(|t| Pair {
+            up: t.parent,
+            value: t.parent,
         })
         .collect();
+    semidominators(tree, &cross, &mut links);
+    drop(cross);
+    nearest_common(tree, &mut links);
+    links
+}
+
+/// Leaves each number's semidominator in place of its chain of references. `links` are the ancestor that compression
+/// has come to, and the least semidominator on the way.
+fn semidominators(tree: &mut [Tree], cross: &[Cross], links: &mut [Pair]) {
     let mut path = Vec::new();
     for at in (1..tree.len() as u32).rev() {
-        let mut entry = tree[at as usize].cross;
-        let mut least = tree[at as usize].parent;
+        fetch(tree, cross, links, at);
+        let Tree {
+            parent,
+            cross: mut entry,
+        } = tree[at as usize];
+        let mut least = parent;
         while entry != NONE {
             let Cross { from, next } = cross[entry as usize];
             least = least.min(if from < at {
                 from
             } else {
-                least_label(&mut links, from, at, &mut path)
+                least_label(links, from, at, &mut path)
             });
             entry = next;
         }
-        semi[at as usize] = least;
-        links[at as usize].label = least;
+        tree[at as usize].cross = least;
+        if least != parent {
+            links[at as usize].value = least;
+        }
     }
-    (semi, links)
+}
+
+/// Asks for what later turns will read, so that their misses overlap.
+fn fetch(tree: &[Tree], cross: &[Cross], links: &[Pair], at: u32) {
+    let entry = |ahead: u32| {
+        let later = tree.get(at.checked_sub(ahead)? as usize)?;
+        cross.get(later.cross as usize)
+    };
+    black_box(entry(AHEAD).map(|c| c.from));
+    if let Some(soon) = entry(AHEAD / 2) {
+        black_box(links.get(soon.from as usize).map(|l| l.up));
+    }
 }
 
 /// The least label from `from` up to the last node above `done`, which is that node's child afterwards.
-fn least_label(links: &mut [Link], from: u32, done: u32, path: &mut Vec<u32>) -> u32 {
+fn least_label(links: &mut [Pair], from: u32, done: u32, path: &mut Vec<u32>) -> u32 {
     let mut at = from;
-    while links[at as usize].ancestor > done {
+    let mut link = links[at as usize];
+    while link.up > done {
         path.push(at);
-        at = links[at as usize].ancestor;
+        at = link.up;
+        link = links[at as usize];
     }
-    let mut least = links[at as usize].label;
-    let ancestor = links[at as usize].ancestor;
     while let Some(below) = path.pop() {
-        let link = &mut links[below as usize];
-        least = least.min(link.label);
-        *link = Link {
-            ancestor,
-            label: least,
-        };
+        let lower = &mut links[below as usize];
+        link.value = link.value.min(lower.value);
+        *lower = link;
     }
-    least
+    link.value
 }
 
 /// Turns semidominators into dominators: the lowest ancestor of the tree parent that is not below the semidominator.
-fn nearest_common(tree: &[Tree], idom: &mut [u32], mut skips: Vec<Link>) {
-    // From here on `ancestor` is some node further up the dominator tree and `label` the depth: skew-binary skips
-    // (Myers, "An applicative random-access stack", 1983), with which a search takes logarithmic time.
+fn nearest_common(tree: &mut [Tree], skips: &mut [Pair]) {
+    // From here on `up` is some node further up the dominator tree and `value` the depth: skew-binary skips (Myers, "An
+    // applicative random-access stack", 1983), with which a search takes logarithmic time.
     if let Some(top) = skips.first_mut() {
-        *top = Link::default();
+        *top = Pair::default();
     }
     for at in 1..tree.len() {
-        let semi = idom[at];
-        let mut up = tree[at].parent;
+        let Tree {
+            parent: mut up,
+            cross: semi,
+        } = tree[at];
         while up > semi {
-            let skip = skips[up as usize].ancestor;
+            let skip = skips[up as usize].up;
             up = if skip >= semi {
                 skip
             } else {
-                idom[up as usize]
+                tree[up as usize].parent
             };
         }
-        idom[at] = up;
+        tree[at].parent = up;
         let above = skips[up as usize];
-        let beyond = skips[above.ancestor as usize];
-        let far = skips[beyond.ancestor as usize];
-        let even = above.label - beyond.label == beyond.label - far.label;
-        skips[at] = Link {
-            ancestor: if even { beyond.ancestor } else { up },
-            label: above.label + 1,
+        let beyond = skips[above.up as usize];
+        let far = skips[beyond.up as usize];
+        let even = above.value - beyond.value == beyond.value - far.value;
+        skips[at] = Pair {
+            up: if even { beyond.up } else { up },
+            value: above.value + 1,
         };
     }
 }

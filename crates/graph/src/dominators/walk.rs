@@ -19,6 +19,13 @@ pub(super) struct Tree {
     pub(super) cross: u32,
 }
 
+/// Memory of the steps after the walk; each says what it means there.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Pair {
+    pub(super) up: u32,
+    pub(super) value: u32,
+}
+
 /// A reference that is not in the tree.
 #[derive(Clone, Copy)]
 pub(super) struct Cross {
@@ -33,8 +40,8 @@ pub(super) struct Cross {
 /// An object that is the target of one reference only, as most objects are, has no cross reference and costs nothing
 /// later: what dominates it is what refers to it.
 pub(super) struct Walk {
-    /// Number of nodes, reached or not.
-    pub(super) nodes: usize,
+    /// Number of each node that is the target of several references, 0 where it is not reached; of no use for others.
+    pub(super) number: Vec<u32>,
     pub(super) node: Vec<u32>,
     pub(super) tree: Vec<Tree>,
     pub(super) cross: Vec<Cross>,
@@ -107,7 +114,7 @@ impl Walk {
     pub(super) fn of(graph: &HeapGraph, fan: &Fan) -> Self {
         let nodes = graph.objects() as usize + fan.len();
         let mut walk = Self {
-            nodes,
+            number: Vec::new(),
             node: Vec::with_capacity(nodes),
             tree: Vec::with_capacity(nodes),
             cross: Vec::new(),
@@ -126,6 +133,7 @@ impl Walk {
         walk.strong = walk.node.len() as u32 - 1;
         walk.node[0] = fan.top(Strength::Conservative);
         walk.descend(&rows, &mut number, &mut stack);
+        walk.number = number;
         walk.link();
         walk
     }
