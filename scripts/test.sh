@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # test.sh [--all]: installs what is missing, then lints and tests.
-# Go versions are those marked "test" in scripts/go-versions.txt; --all takes every one of them.
+# Go versions are those marked "test" in scripts/go-versions.txt (tests of exactness also take those marked "swing", and
+# builds marked "test" in scripts/go-builds.txt); --all takes every version and build, and writes docs/support.md anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if [ "${1:-}" = --all ]; then
@@ -10,6 +11,9 @@ cache="${LEAKSCOPE_CACHE:-$PWD/.cache}"
 
 scripts/setup.sh
 scripts/lint.sh
-rm -f "$cache/skips.log"
+rm -f "$cache/skips.log" "$cache/matrix.log"
 cargo test --workspace --locked --no-fail-fast
 scripts/check-skips.sh
+if [ "${1:-}" = --all ]; then
+    cargo xtask support
+fi
