@@ -1,5 +1,7 @@
-//! Project chores: `cargo xtask tidy`.
+//! Project chores: `cargo xtask tidy`, `cargo xtask layouts`, `cargo xtask support`.
 
+mod layouts;
+mod support;
 mod tidy;
 
 use anyhow::{Result, bail};
@@ -11,6 +13,14 @@ fn main() -> Result<()> {
         .to_path_buf();
     match std::env::args().nth(1).as_deref() {
         Some("tidy") => tidy::run(&root),
-        other => bail!("unknown chore {other:?}; there is: tidy"),
+        Some("layouts") => layouts::run(&root),
+        Some("support") => support::run(&root),
+        other => bail!("unknown chore {other:?}; there are: tidy, layouts, support"),
     }
+}
+
+/// A line of a chore's report.
+#[expect(clippy::print_stderr, reason = "the chore's report")]
+fn say(line: &str) {
+    eprintln!("{line}");
 }

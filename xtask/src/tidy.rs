@@ -27,7 +27,15 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("leakscope-testkit", &[]),
-    ("xtask", &[]),
+    (
+        "xtask",
+        &[
+            "leakscope-target",
+            "leakscope-goabi",
+            "leakscope-go",
+            "leakscope-testkit",
+        ],
+    ),
 ];
 
 /// Only these crates' non-test code may contain `unsafe`, and only in these files.

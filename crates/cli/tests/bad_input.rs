@@ -218,19 +218,24 @@ fn a_program_without_debug_info() -> Result<()> {
     let fixture = newest("big", &stripped)?;
     let running = fixture.spawn(&["-scale", "0.001"])?;
     let pid = running.pid();
-    leakscope(["analyze", &pid.to_string()])?.failed_with("go.no-debug-info");
+    let analysed = leakscope(["analyze", &pid.to_string()])?;
+    ensure!(
+        analysed.page()?.contains("without debug info"),
+        "{}",
+        analysed.out
+    );
     let ps = leakscope(["ps", "--json"])?.document("ps")?;
     let row = ps["processes"]
         .as_array()
         .and_then(|rows| rows.iter().find(|row| row["pid"] == pid))
         .context("listed")?;
     ensure!(
-        row["debug_info"] == false && row["readable"] == false,
+        row["debug_info"] == false && row["readable"] == true,
         "{row}"
     );
     let doctor = leakscope(["doctor", &pid.to_string()])?;
     ensure!(
-        doctor.page()?.contains("FAIL     debug info: missing"),
+        doctor.page()?.contains("warn     debug info: missing"),
         "{}",
         doctor.out
     );

@@ -66,9 +66,41 @@ pub enum Error {
         /// Minor number of the oldest release known.
         oldest: u32,
     },
-    /// The executable has no DWARF debug information (built with `-ldflags=-s` or `-w`, or stripped).
-    #[error("the executable has no debug information (built with -ldflags=\"-s -w\", or stripped)")]
-    NoDebugInfo,
+    /// No debug information, and no table of layouts for the release either.
+    #[error(
+        "the executable has no debug information, and the runtime of {version} is not known without it"
+    )]
+    NoLayouts {
+        /// The Go release.
+        version: String,
+    },
+    /// No debug information, and nothing that looks like the runtime's tables of functions.
+    #[error(
+        "the executable has no debug information, and its function tables cannot be found: it may be obfuscated (as by garble) or packed"
+    )]
+    NoFunctionTable,
+    /// No debug information, and no moduledata that points to the tables of functions.
+    #[error(
+        "the executable has no debug information, and its module data cannot be found in memory"
+    )]
+    NoModule,
+    /// No debug information, and none of the runtime's functions has its name.
+    #[error(
+        "the executable has no debug information, and the runtime's functions do not have their names: it was obfuscated (as by garble)"
+    )]
+    Obfuscated,
+    /// No debug information, and a variable of the runtime was not found by the functions that use it.
+    #[error(
+        "the executable has no debug information, and {global} cannot be found by the functions that use it ({tried}): without it {what} cannot be read"
+    )]
+    NoAnchor {
+        /// The variable.
+        global: &'static str,
+        /// What it tells.
+        what: &'static str,
+        /// The functions looked at.
+        tried: String,
+    },
     /// The debug information is damaged.
     #[error("the debug information is damaged in {section} at offset 0x{offset:x}: {why}")]
     DebugInfo {

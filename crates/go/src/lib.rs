@@ -1,8 +1,10 @@
 //! Go's runtime from the outside: executable, layouts, spans, roots, goroutines, types, maps. Builds a heap graph.
 
+pub mod anchors;
 mod arenas;
 pub mod binary;
 mod budget;
+mod code;
 pub mod counters;
 pub mod coverage;
 pub mod dwarf;

@@ -68,14 +68,29 @@ pub struct Module {
     pub(crate) textsectmap: SliceHeader,
 }
 
-/// Reads the chain of modules that starts with `runtime.firstmoduledata`.
+/// The variable that the chain of modules starts with.
+pub(crate) const FIRST: &str = "runtime.firstmoduledata";
+
+/// The number of entries in the function index of the moduledata at `at`, where what lies there can be one: the code
+/// that it covers is not empty and starts with the text.
+pub(crate) fn index_len(debug: &DebugInfo, memory: &dyn Memory, at: Addr) -> Option<u64> {
+    let field = |name: &str, plus: u64| {
+        let offset = debug.field("runtime.moduledata", name)?.offset;
+        memory.u64(at.checked_add(offset)?.checked_add(plus)?).ok()
+    };
+    let (text, end) = (field("text", 0)?, field("etext", 0)?);
+    let (low, high) = (field("minpc", 0)?, field("maxpc", 0)?);
+    let plausible = text <= low && low < high && low < end;
+    field("ftab", 8).filter(|_| plausible)
+}
+
+/// Reads the chain of modules that starts with [`FIRST`].
 pub fn read(
     debug: &DebugInfo,
     bias: u64,
     memory: &dyn Memory,
     version: &str,
 ) -> Result<Vec<Module>, Error> {
-    const FIRST: &str = "runtime.firstmoduledata";
     let first = debug.global(FIRST).ok_or_else(|| Error::NoGlobal {
         name: FIRST,
         version: version.to_owned(),

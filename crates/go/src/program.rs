@@ -1,11 +1,13 @@
 //! A Go program in a target: its executable and debug information, where it was loaded, its modules and functions.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use leakscope_target::{Addr, Mapping, Memory};
 use memmap2::Mmap;
 
+use crate::anchors::{self, Stripped};
 use crate::binary::Executable;
+use crate::code::{self, CodeFacts};
 use crate::dwarf::{DebugInfo, Global};
 use crate::error::Error;
 use crate::moduledata::{self, Module};
@@ -15,14 +17,17 @@ use crate::pclntab::Functions;
 pub struct Program {
     exe: Executable,
     debug: DebugInfo,
+    stripped: Option<Stripped>,
     bias: u64,
     modules: Vec<Module>,
     functions: Functions,
+    code: OnceLock<CodeFacts>,
 }
 
 impl Program {
     /// Opens the program whose executable is `file`, mapped as `mappings` say into the target whose bytes `memory` reads.
-    /// Fails where it cannot be read at all: not Go, too old, no debug information, not the executable of this target.
+    /// Fails where it cannot be read at all: not Go, too old, not the executable of this target, or without debug
+    /// information and unlike what its release builds.
     pub fn open(file: Arc<Mmap>, mappings: &[Mapping], memory: &dyn Memory) -> Result<Self, Error> {
         let exe = Executable::parse(file)?;
         let bias = exe.bias(mappings)?;
@@ -31,16 +36,29 @@ impl Program {
 
     /// Opens a program whose load bias is known.
     pub fn with_bias(exe: Executable, bias: u64, memory: &dyn Memory) -> Result<Self, Error> {
-        let debug = DebugInfo::load(&exe)?.ok_or(Error::NoDebugInfo)?;
+        let Some(debug) = DebugInfo::load(&exe)? else {
+            let found = anchors::find(&exe, bias, memory)?;
+            return Ok(Self {
+                exe,
+                debug: found.debug,
+                stripped: Some(found.stripped),
+                bias,
+                modules: found.modules,
+                functions: found.functions,
+                code: OnceLock::new(),
+            });
+        };
         let version = exe.go_version().to_string();
         let modules = moduledata::read(&debug, bias, memory, &version)?;
         let functions = Functions::load(&exe, &debug, bias, &modules, memory)?;
         Ok(Self {
             exe,
             debug,
+            stripped: None,
             bias,
             modules,
             functions,
+            code: OnceLock::new(),
         })
     }
 
@@ -49,7 +67,12 @@ impl Program {
         &self.exe
     }
 
-    /// Its debug information.
+    /// What it is read by where it has no debug information of its own.
+    pub fn stripped(&self) -> Option<&Stripped> {
+        self.stripped.as_ref()
+    }
+
+    /// Its debug information; without any, the table of its release.
     pub fn debug(&self) -> &DebugInfo {
         &self.debug
     }
@@ -67,6 +90,13 @@ impl Program {
     /// Its functions.
     pub fn functions(&self) -> &Functions {
         &self.functions
+    }
+
+    /// What the code says about variables, where there is no debug information to say it; read when first asked for.
+    pub(crate) fn code(&self) -> Option<&CodeFacts> {
+        let module = self.modules.first().filter(|_| self.stripped.is_some())?;
+        let read = || code::read(&self.exe, self.bias, module, &self.functions);
+        Some(self.code.get_or_init(read))
     }
 
     /// The address in the target of the package variable called `name`.

@@ -4,9 +4,7 @@ mod types_support;
 
 use anyhow::{Context, Result};
 use leakscope_go::error::{Error, NotGo};
-use leakscope_go::program::Program;
 use leakscope_target::{Addr, Memory, map_file};
-use leakscope_testkit::{BuildFlags, Fixture, versions};
 use types_support::{each_core, hex, text};
 
 #[test]
@@ -78,6 +76,9 @@ fn variables_lie_where_the_program_has_them() -> Result<()> {
     })
 }
 
+/// Releases whose debug information does not say what closures hold (cmd/internal/dwarf, `DW_AT_go_closure_offset`).
+const WITHOUT_CAPTURES: [&str; 2] = ["go1.21.", "go1.22."];
+
 #[test]
 fn captured_variables_lie_where_the_debug_information_says() -> Result<()> {
     each_core(|case| {
@@ -87,6 +88,11 @@ fn captured_variables_lie_where_the_debug_information_says() -> Result<()> {
         let func = case.program.functions().find(code).context("no function")?;
         assert_eq!(func.entry(), code);
         let captures: Vec<_> = case.program.debug().captures(func.name()).collect();
+        let version = case.program.exe().go_version().to_string();
+        if WITHOUT_CAPTURES.iter().any(|v| version.starts_with(v)) {
+            assert!(captures.is_empty(), "{version} says what closures hold");
+            return Ok(());
+        }
         let mut seen = Vec::new();
         for c in &captures {
             let held = case.image.u64(Addr(at.0 + c.offset))?;
@@ -108,22 +114,6 @@ fn captured_variables_lie_where_the_debug_information_says() -> Result<()> {
 
 #[test]
 fn what_cannot_be_read_is_said_with_its_reason() -> Result<()> {
-    for version in versions()? {
-        let stripped = BuildFlags {
-            ldflags: "-s -w".to_owned(),
-            ..BuildFlags::default()
-        };
-        let fixture = Fixture::build("types", &version, &stripped)?;
-        let running = fixture.spawn(&[])?;
-        let exe = map_file(fixture.path())?;
-        let maps = leakscope_target::LiveProcess::open(running.pid())?;
-        let opened = Program::open(exe, &maps.mappings()?, &maps.memory());
-        assert!(
-            matches!(opened, Err(Error::NoDebugInfo)),
-            "{:?}",
-            opened.err()
-        );
-    }
     let opened =
         leakscope_go::binary::Executable::parse(map_file(std::path::Path::new("/bin/sh"))?);
     assert!(

@@ -3,6 +3,7 @@
 //! Nothing here reads a process: pure functions over numbers, checked against what real programs allocate.
 
 mod classic;
+pub mod layouts;
 mod occupancy;
 mod size_classes;
 mod swiss;

@@ -25,9 +25,13 @@ pub(super) fn advice(error: &Error) -> Advice {
         Error::TooOld { oldest, .. } => {
             about("go.too-old").fix(format!("build it with go1.{oldest} or later"))
         }
-        Error::NoDebugInfo => about("go.no-debug-info")
-            .seen("no section .debug_info in the executable")
-            .fix("build it without -ldflags=-w or -s, and do not strip it"),
+        Error::NoLayouts { .. } => unknown_layout(stripped(about("go.no-layouts"))),
+        Error::NoFunctionTable | Error::NoModule => stripped(about("go.no-function-table"))
+            .fix("try again: the process may have been starting"),
+        Error::Obfuscated => stripped(about("go.obfuscated")),
+        Error::NoAnchor { .. } => {
+            stripped(about("go.no-anchor")).fix("try again: the process may have been starting")
+        }
         Error::DebugInfo { .. } | Error::SectionTooLarge { .. } => about("go.debug-info")
             .fix("build it again; the debug information of this executable is damaged"),
         Error::NoField { .. } | Error::NoGlobal { .. } => unknown_layout(about("go.layout")),
@@ -50,6 +54,12 @@ pub(super) fn not_rebuilt(error: &BuildError) -> Advice {
             .fix("analyse a smaller instance: more than 32-bit numbers can count is not supported"),
         _ => unreadable(Advice::of("go.heap", error)),
     }
+}
+
+fn stripped(advice: Advice) -> Advice {
+    advice
+        .seen("no section .debug_info in the executable")
+        .fix("build it without -ldflags=-w or -s, do not strip it, and do not obfuscate it")
 }
 
 fn unknown_layout(advice: Advice) -> Advice {

@@ -188,7 +188,17 @@ fn go() -> Vec<GoError> {
             version: "go1.12\x1b[0m".into(),
             oldest: 21,
         },
-        GoError::NoDebugInfo,
+        GoError::NoLayouts {
+            version: "go1.31".into(),
+        },
+        GoError::NoFunctionTable,
+        GoError::NoModule,
+        GoError::Obfuscated,
+        GoError::NoAnchor {
+            global: "runtime.mheap_",
+            what: "the heap",
+            tried: "runtime.(*mcentral).grow".into(),
+        },
         GoError::DebugInfo {
             section: ".debug_info",
             offset: 0x77,

@@ -150,9 +150,6 @@ fn why_not(access: &Result<TargetAccess, Error>, build: &Build) -> Option<String
     if build.too_old {
         return Some("built by a Go release that is too old".to_owned());
     }
-    if build.debug_info == Some(false) {
-        return Some("built without debug info".to_owned());
-    }
     match access {
         Err(e) => Some(e.to_string()),
         Ok(access) if access.is_self => Some("this is leakscope itself".to_owned()),

@@ -20,6 +20,7 @@ const MAX_ZLIB_RATIO: u64 = 1032;
 #[derive(Clone, Debug)]
 pub(super) struct Section {
     pub(super) name: String,
+    pub(super) addr: u64,
     pub(super) offset: u64,
     pub(super) size: u64,
     pub(super) nobits: bool,
@@ -77,6 +78,7 @@ pub(super) fn sections(
             let flags = s.sh_flags(endian);
             Some(Section {
                 name: String::from_utf8_lossy(table.section_name(endian, s).ok()?).into_owned(),
+                addr: s.sh_addr(endian),
                 offset: s.sh_offset(endian),
                 size: s.sh_size(endian),
                 nobits: s.sh_type(endian) == elf::SHT_NOBITS,

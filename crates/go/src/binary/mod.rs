@@ -190,6 +190,12 @@ impl Executable {
         }
     }
 
+    /// Where the section called `name` is loaded (as linked).
+    pub(crate) fn section_at(&self, name: &str) -> Option<u64> {
+        let section = self.sections.iter().find(|s| s.name == name)?;
+        Some(section.addr).filter(|at| *at != 0)
+    }
+
     /// Whether it carries DWARF debug information. Looks at the section table only.
     pub fn has_debug_info(&self) -> bool {
         self.sections

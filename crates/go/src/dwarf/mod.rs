@@ -8,6 +8,7 @@ pub(crate) mod locals;
 mod names;
 mod pass;
 mod records;
+mod table;
 
 use crate::binary::Executable;
 use crate::error::Error;
@@ -88,6 +89,8 @@ pub struct DebugInfo {
     captures: Vec<CaptureRec>,
     /// Import path and name of the package of every unit, by path.
     packages: Vec<(Name, Name)>,
+    /// Of a table: package variables whose addresses are not known, with the offsets of their types.
+    unplaced: Vec<(Name, u32)>,
 }
 
 impl DebugInfo {
@@ -111,8 +114,6 @@ impl DebugInfo {
         let Self {
             names,
             types,
-            globals,
-            globals_by_name,
             types_by_name,
             constants,
             captures,
@@ -123,8 +124,6 @@ impl DebugInfo {
         types.sort_by_key(|t| t.offset);
         types.dedup_by_key(|t| t.offset);
         *types_by_name = sorted_by_name(types, |t| names.get(t.name));
-        globals.sort_by_key(|g| g.addr);
-        *globals_by_name = sorted_by_name(globals, |g| names.get(g.name));
         packages.sort_by(|a, b| names.get(a.0).cmp(names.get(b.0)));
         constants.sort_by(|a, b| names.get(a.0).cmp(names.get(b.0)));
         captures.sort_by(|a, b| {
@@ -133,6 +132,12 @@ impl DebugInfo {
         captures.dedup_by(|a, b| {
             a.offset == b.offset && names.get(a.function) == names.get(b.function)
         });
+        self.index_globals();
+    }
+
+    fn index_globals(&mut self) {
+        self.globals.sort_by_key(|g| g.addr);
+        self.globals_by_name = sorted_by_name(&self.globals, |g| self.names.get(g.name));
     }
 
     /// The layout of the struct called `name` (full name: `runtime.mspan`, `hchan<main.T>`).

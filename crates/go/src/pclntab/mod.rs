@@ -81,12 +81,15 @@ impl Functions {
         self.func(tables, next.checked_sub(1)?)
     }
 
+    /// All functions, module by module, by address.
+    pub fn iter(&self) -> impl Iterator<Item = Func<'_>> {
+        let all = self.modules.iter();
+        all.flat_map(move |m| (0..m.count()).filter_map(move |i| self.func(m, i)))
+    }
+
     /// All functions called `name`. More than one is normal: wrappers between calling conventions share it.
     pub fn named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Func<'a>> + 'a {
-        self.modules
-            .iter()
-            .flat_map(move |m| (0..m.count()).filter_map(move |i| self.func(m, i)))
-            .filter(move |f| f.name() == name)
+        self.iter().filter(move |f| f.name() == name)
     }
 
     fn func<'a>(&'a self, tables: &'a ModuleTables, index: u64) -> Option<Func<'a>> {

@@ -310,6 +310,11 @@ impl TypeTable {
             .read(&FileMemory(&self.program), self.rtype(id)?, key, elem)
     }
 
+    /// Whether a type is known whose descriptor lies at `at`.
+    pub(crate) fn is_known_rtype(&self, at: Addr) -> bool {
+        self.by_rtype.contains_key(&at.0)
+    }
+
     /// Whether values of the type never lie on the heap, so that the collector follows no pointer to them.
     fn is_not_in_heap(&self, id: TypeId) -> bool {
         self.not_in_heap.get(id.0 as usize) == Some(&true)

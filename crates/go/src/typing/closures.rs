@@ -52,6 +52,9 @@ impl Typing<'_> {
                 kind: slot.kind,
             }));
         }
+        if let Some(captures) = self.captures_by_code(code) {
+            slots.extend(self.types.slots(captures));
+        }
         if let Some((receiver, pointer)) = receiver(function.name()) {
             let debug = self.program.debug();
             let type_ = debug
@@ -71,6 +74,14 @@ impl Typing<'_> {
         });
         self.closures.insert(code, shape);
         Some(shape)
+    }
+}
+
+impl Typing<'_> {
+    /// The struct of a closure's code pointer and captured variables, from the code that makes it.
+    fn captures_by_code(&mut self, code: u64) -> Option<TypeId> {
+        let at = self.program.code()?.closure(Addr(code))?;
+        self.types.from_rtype(self.image, at)
     }
 }
 

@@ -9,6 +9,7 @@ mod calls;
 mod cells;
 mod chan;
 mod closures;
+mod code;
 mod interfaces;
 mod locals;
 mod offer;
@@ -100,6 +101,7 @@ pub(crate) struct Typing<'a> {
     boxes: interfaces::Boxes,
     closures: FxHashMap<u64, u32>,
     chan: Option<chan::ChanLayout>,
+    itab: Option<code::ItabLayout>,
     /// The shape of `runtime.sudog`.
     sudog: u32,
     timer_part: Option<timers::TimerPart>,

@@ -17,6 +17,7 @@ use crate::types::{Slot, SlotKind, TypeId, TypeTable};
 
 use super::cells::Cells;
 use super::chan::ChanLayout;
+use super::code::ItabLayout;
 use super::interfaces::Boxes;
 use super::offer::{SHAPE_MASK, SpanFacts, Sure};
 use super::programs::{Program as Steps, Programs};
@@ -57,6 +58,7 @@ impl<'a> Typing<'a> {
         typing.seed_funcs(&roots.roots);
         typing.seed_calls(&roots.calls);
         typing.seed_locals(roots, census.gaps);
+        typing.seed_code(roots, census.gaps);
         loop {
             typing.drain();
             if !typing.static_todo.is_empty() {
@@ -147,6 +149,7 @@ impl<'a> Typing<'a> {
             static_values: Vec::new(),
             boxes: Boxes::default(),
             closures: FxHashMap::default(),
+            itab: ItabLayout::resolve(program.debug()),
             chan,
             sudog: NONE,
             timer_part: None,

@@ -1,0 +1,259 @@
+//! Where types are known to begin with in a program without debug information: variables and frames as the code uses
+//! them, and interface values and function values, which say themselves what they are.
+
+use leakscope_target::{Addr, Memory};
+use rustc_hash::FxHashMap;
+
+use crate::code::{CodeFacts, Says, receiver};
+use crate::coverage::Gaps;
+use crate::roots::{RootKind, Roots};
+use crate::types::{Slot, SlotKind, TypeId};
+
+use super::Typing;
+use super::statics::Static;
+use super::walk::word;
+
+/// Bytes of an interface value.
+const INTERFACE: usize = 16;
+
+/// Types by the full name that functions have in front of their methods.
+type ByName = FxHashMap<String, TypeId>;
+
+impl Typing<'_> {
+    /// Follows everything that the code, or the words themselves, say about variables and stacks. Does nothing where
+    /// there is debug information.
+    pub(super) fn seed_code(&mut self, roots: &Roots, gaps: &mut Gaps) {
+        let program = self.program;
+        let Some(facts) = program.code() else {
+            return;
+        };
+        for at in facts.types() {
+            self.types.from_rtype(self.image, *at);
+        }
+        let names = self.types_by_name();
+        for (at, says) in facts.globals() {
+            self.said(*at, *says, &names);
+        }
+        self.drain();
+        for module in program.modules() {
+            for range in [module.data, module.bss] {
+                match self.image.bytes(range.start, range.len()) {
+                    Ok(bytes) => self.seed_words(facts, bytes),
+                    Err(_) => gaps.add("package variables not in the image", range.start),
+                }
+            }
+        }
+        self.drain();
+        self.seed_frames(facts, roots, &names);
+    }
+
+    /// Declared types by import path and name.
+    fn types_by_name(&self) -> ByName {
+        let mut names = ByName::default();
+        for id in (0..self.types.count()).map(TypeId) {
+            let package = self.types.package(id);
+            let name = self.types.name(id);
+            if self.types.rtype(id).is_some()
+                && !package.is_empty()
+                && let Some((_, name)) = name.split_once('.')
+            {
+                names.entry(format!("{package}.{name}")).or_insert(id);
+            }
+        }
+        names
+    }
+
+    /// The type that the method with this entry belongs to.
+    fn owner(&self, method: Addr, names: &ByName) -> Option<TypeId> {
+        let function = self.program.functions().find(method)?;
+        names.get(&receiver(function.name())?).copied()
+    }
+
+    /// The type and the words that are said to lie somewhere; a value where the type is that of all of it.
+    fn what_is_said(&mut self, says: Says, names: &ByName) -> Option<(TypeId, Option<SlotKind>)> {
+        let (Says::Value(at)
+        | Says::Pointer(at)
+        | Says::Slice(at)
+        | Says::Map(at)
+        | Says::Chan(at)
+        | Says::Owner(at)
+        | Says::Receiver(at)) = says;
+        let type_ = match says {
+            Says::Owner(_) | Says::Receiver(_) => self.owner(at, names)?,
+            _ => self.types.from_rtype(self.image, at)?,
+        };
+        let kind = match says {
+            Says::Value(_) | Says::Owner(_) => None,
+            Says::Pointer(_) | Says::Receiver(_) => Some(SlotKind::Pointer(type_)),
+            Says::Slice(_) => Some(SlotKind::Slice(type_)),
+            Says::Map(_) => Some(SlotKind::Map(type_)),
+            Says::Chan(_) => Some(SlotKind::Chan(type_)),
+        };
+        Some((type_, kind))
+    }
+
+    /// Follows what lies at `at`, which is a package variable's.
+    fn said(&mut self, at: Addr, says: Says, names: &ByName) {
+        let Some((type_, kind)) = self.what_is_said(says, names) else {
+            return;
+        };
+        let (program, len) = match kind {
+            None => (self.programs.of(self.types, type_), self.types.size(type_)),
+            Some(kind) => {
+                let slot = Slot { offset: 0, kind };
+                let len = if matches!(kind, SlotKind::Slice(_)) {
+                    24
+                } else {
+                    8
+                };
+                let program = self.programs.add(self.types, std::iter::once(slot));
+                (program, len)
+            }
+        };
+        let Ok(bytes) = self.image.bytes(at, len) else {
+            return;
+        };
+        if kind.is_none() {
+            self.static_values.push(Static {
+                at,
+                len,
+                type_,
+                stride: None,
+                holder: Addr(0),
+            });
+        }
+        self.statics(program, at, bytes);
+    }
+
+    /// Interface values and function values among package variables.
+    fn seed_words(&mut self, facts: &CodeFacts, bytes: &[u8]) {
+        for (i, rest) in bytes.chunks(8).enumerate() {
+            let Some(first) = word(rest, 0).filter(|w| *w != 0) else {
+                continue;
+            };
+            let here = bytes.get(i * 8..).unwrap_or_default();
+            self.known_func(facts, first);
+            if let Some(data) = here.get(8..INTERFACE) {
+                self.interface(first, data);
+            }
+            self.drain_if_long();
+        }
+    }
+
+    /// A word that is followed by the word in `data`: an interface value if the first is a type or an itab.
+    fn interface(&mut self, first: u64, data: &[u8]) {
+        let is_type = self.types.is_known_rtype(Addr(first));
+        if !is_type && !self.is_itab(first) {
+            return;
+        }
+        if word(data, 0).is_some_and(|w| w != 0) {
+            self.boxed(!is_type, first, data);
+        }
+    }
+
+    /// Whether an itab lies at `at`: a pair of types whose hash is that of the second.
+    fn is_itab(&self, at: u64) -> bool {
+        let Some(layout) = &self.itab else {
+            return false;
+        };
+        let is = || {
+            let word = |plus: u64| self.image.u64(Addr(at.checked_add(plus)?)).ok();
+            let half = |at: u64, plus: u64| self.image.u32(Addr(at.checked_add(plus)?)).ok();
+            let type_ = word(layout.type_)?;
+            let known = |at: u64| {
+                self.program
+                    .modules()
+                    .iter()
+                    .any(|m| m.types.contains(Addr(at)))
+            };
+            (known(word(layout.inter)?) && known(type_)).then_some(())?;
+            (half(at, layout.hash)? == half(type_, layout.type_hash)?).then_some(())
+        };
+        at.is_multiple_of(8) && self.objects.find(at).is_none() && is().is_some()
+    }
+
+    /// A pointer to an object that starts with the code of a closure: a function value.
+    fn known_func(&mut self, facts: &CodeFacts, at: u64) {
+        let Some(hit) = self.objects.find(at) else {
+            return;
+        };
+        let code = word(self.data(hit), 0).unwrap_or(0);
+        if facts.closure(Addr(code)).is_some() {
+            self.func(at);
+        }
+    }
+
+    /// Live pointers on stacks: those in slots that the code uses for one thing alone, the data words of interface
+    /// values, and function values.
+    fn seed_frames(&mut self, facts: &CodeFacts, roots: &Roots, names: &ByName) {
+        let mut ends: FxHashMap<u32, Option<(Addr, Addr)>> = FxHashMap::default();
+        for root in &roots.roots {
+            let RootKind::Stack { frame, slot, .. } = root.kind else {
+                continue;
+            };
+            self.known_func(facts, root.value);
+            let before = slot.0.checked_sub(8).map(Addr);
+            if let Some(before) = before
+                && let Ok(bytes) = self.image.bytes(before, INTERFACE as u64)
+                && let Some(first) = word(bytes, 0)
+            {
+                let data = bytes.get(8..).unwrap_or_default();
+                self.interface(first, data);
+            }
+            let place = match ends.get(&frame) {
+                Some(known) => *known,
+                None => {
+                    let place = self.frame_end(roots, frame);
+                    ends.insert(frame, place);
+                    place
+                }
+            };
+            if let Some((entry, end)) = place
+                && let Some(says) = facts.frame_slot(entry, slot.0.wrapping_sub(end.0) as i64)
+                && let Some((_, Some(kind))) = self.what_is_said(says, names)
+            {
+                let slot = Slot { offset: 0, kind };
+                let program = self.programs.add(self.types, std::iter::once(slot));
+                // A slice's length is in other slots: the object says how much there is.
+                let mut words = [0; 24];
+                words[..8].copy_from_slice(&root.value.to_le_bytes());
+                words[16] = 1;
+                self.values(program, &words);
+            }
+            self.drain_if_long();
+        }
+        self.drain();
+    }
+
+    /// The entry of a frame's function, and where the return address of the frame lies.
+    fn frame_end(&self, roots: &Roots, frame: u32) -> Option<(Addr, Addr)> {
+        let frame = roots.goroutines.frame(frame)?;
+        let pc = frame.lookup_pc();
+        let function = self.program.functions().find(pc)?;
+        let delta = u64::try_from(function.sp_delta(pc)?).ok()?;
+        Some((function.entry(), frame.sp.checked_add(delta)?))
+    }
+}
+
+/// Where the fields of an itab lie that tell it from anything else.
+pub(super) struct ItabLayout {
+    inter: u64,
+    type_: u64,
+    hash: u64,
+    type_hash: u64,
+}
+
+impl ItabLayout {
+    pub(super) fn resolve(debug: &crate::dwarf::DebugInfo) -> Option<Self> {
+        let field = |names: [(&str, &str); 2]| {
+            let found = names.iter().find_map(|(s, f)| debug.field(s, f));
+            found.map(|f| f.offset)
+        };
+        Some(Self {
+            inter: field([("internal/abi.ITab", "Inter"), ("runtime.itab", "inter")])?,
+            type_: field([("internal/abi.ITab", "Type"), ("runtime.itab", "_type")])?,
+            hash: field([("internal/abi.ITab", "Hash"), ("runtime.itab", "hash")])?,
+            type_hash: debug.field("internal/abi.Type", "Hash")?.offset,
+        })
+    }
+}

@@ -1,0 +1,122 @@
+//! What the tests of stripped executables share: cores of programs, read with and without debug information.
+
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use anyhow::{Result, ensure};
+use leakscope_go::heap::GoHeap;
+use leakscope_go::layouts::Layouts;
+use leakscope_go::program::Program;
+use leakscope_target::{CoreFile, map_file};
+use leakscope_testkit::{BuildFlags, CoreDump, Fixture, gcore};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A core of a program, with its executable as built and stripped.
+pub(crate) struct Twin {
+    core: CoreDump,
+    fixture: Fixture,
+    folder: TempDir,
+    pub(crate) truth: Value,
+}
+
+impl Twin {
+    /// A core of a fixture as built with `version`; `None` where no core can be taken here.
+    pub(crate) fn of(name: &str, version: &str, arguments: &[&str]) -> Result<Option<Self>> {
+        Self::built(name, version, arguments, &BuildFlags::default())
+    }
+
+    /// The same, built with `flags`.
+    pub(crate) fn built(
+        name: &str,
+        version: &str,
+        arguments: &[&str],
+        flags: &BuildFlags,
+    ) -> Result<Option<Self>> {
+        let fixture = Fixture::build(name, version, flags)?;
+        let running = fixture.spawn(arguments)?;
+        let Some(core) = gcore(running.pid())? else {
+            return Ok(None);
+        };
+        let twin = Self {
+            core,
+            truth: running.truth().clone(),
+            folder: TempDir::new()?,
+            fixture,
+        };
+        strip(twin.unstripped(), &twin.stripped_path())?;
+        Ok(Some(twin))
+    }
+
+    /// The executable with its debug information.
+    pub(crate) fn unstripped(&self) -> &Path {
+        self.fixture.path()
+    }
+
+    fn stripped_path(&self) -> PathBuf {
+        self.folder.path().join("stripped")
+    }
+
+    /// The same executable without symbols and debug information; what is loaded of it is the same.
+    pub(crate) fn stripped(&self) -> PathBuf {
+        self.stripped_path()
+    }
+
+    /// The program in the core, read with the executable at `exe`.
+    pub(crate) fn program(&self, exe: impl AsRef<Path>) -> Result<Program> {
+        let exe = map_file(exe.as_ref())?;
+        let core = CoreFile::open(self.core.path())?;
+        let image = core.image(Some(&exe))?.build();
+        Ok(Program::open(exe, core.mappings(), &image)?)
+    }
+
+    /// The heap in the core, read with the executable at `exe`.
+    pub(crate) fn heap(&self, exe: impl AsRef<Path>) -> Result<GoHeap> {
+        let exe = map_file(exe.as_ref())?;
+        let core = CoreFile::open(self.core.path())?;
+        let image = core.image(Some(&exe))?.build();
+        let program = Arc::new(Program::open(exe, core.mappings(), &image)?);
+        let version = program.exe().go_version().to_string();
+        let layouts = Layouts::resolve(program.debug(), &version, program.bias())?;
+        Ok(GoHeap::build(&program, &layouts, image, core.threads())?)
+    }
+}
+
+/// Removes symbols and debug information.
+pub(crate) fn strip(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("objcopy")
+        .arg("--strip-all")
+        .args([from, to])
+        .status()?;
+    ensure!(status.success(), "objcopy failed on {}", from.display());
+    Ok(())
+}
+
+/// What is named of a heap, in percent of the bytes.
+pub(crate) fn named(heap: &GoHeap) -> f64 {
+    let c = &heap.coverage;
+    100.0 * c.named.bytes as f64 / c.all.bytes.max(1) as f64
+}
+
+/// One line on two heaps.
+pub(crate) fn rows(full: &GoHeap, bare: &GoHeap) -> String {
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        "{} objects, {} bytes; named {:.1} % and {:.1} %; maps {} and {}",
+        bare.graph.objects(),
+        bare.totals.allocated.bytes,
+        named(full),
+        named(bare),
+        full.maps.len(),
+        bare.maps.len(),
+    );
+    for gap in bare.coverage.gaps.iter() {
+        let _ = write!(out, "\n    {} x {}", gap.count, gap.reason);
+    }
+    out
+}
