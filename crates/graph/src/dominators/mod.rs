@@ -56,7 +56,7 @@ impl Dominators {
     pub fn of(graph: &HeapGraph, groups: &RootGroups) -> Result<Self, TooLarge> {
         let fan = Fan::of(graph, groups)?;
         let mut walk = Walk::of(graph, &fan);
-        let cross = std::mem::take(&mut walk.cross);
+        let cross = walk.sort_cross();
         let places = semi::dominate(&mut walk.tree, cross);
         let strong = walk.strong;
         let order = order::order(walk, places);

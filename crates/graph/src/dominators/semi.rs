@@ -4,13 +4,14 @@
 
 use std::hint::black_box;
 
-use super::walk::{Cross, NONE, Pair, Tree};
+use super::walk::{Pair, Tree};
 
-/// Nodes whose references are fetched before it is their turn; what those refer from, half as many.
-const AHEAD: u32 = 32;
+/// References that are fetched before it is their turn.
+const AHEAD: usize = 24;
 
-/// Turns the parent of each number into its immediate dominator; that of 0 is 0. Returns memory to be used again.
-pub(super) fn dominate(tree: &mut [Tree], cross: Vec<Cross>) -> Vec<Pair> {
+/// Turns the parent of each number into its immediate dominator; that of 0 is 0. `cross` are the sources of references
+/// outside of the tree, by target: up to where [`Tree::cross`] says. Returns memory to be used again.
+pub(super) fn dominate(tree: &mut [Tree], cross: Vec<u32>) -> Vec<Pair> {
     let mut links: Vec<Pair> = tree
         .iter()
         .map(|t| Pair {
@@ -24,42 +25,30 @@ pub(super) fn dominate(tree: &mut [Tree], cross: Vec<Cross>) -> Vec<Pair> {
     links
 }
 
-/// Leaves each number's semidominator in place of its chain of references. `links` are the ancestor that compression
-/// has come to, and the least semidominator on the way.
-fn semidominators(tree: &mut [Tree], cross: &[Cross], links: &mut [Pair]) {
+/// Leaves each number's semidominator in [`Tree::cross`]. `links` are the ancestor that compression has come to, and the
+/// least semidominator on the way.
+fn semidominators(tree: &mut [Tree], cross: &[u32], links: &mut [Pair]) {
     let mut path = Vec::new();
-    for at in (1..tree.len() as u32).rev() {
-        fetch(tree, cross, links, at);
-        let Tree {
-            parent,
-            cross: mut entry,
-        } = tree[at as usize];
+    for at in (1..tree.len()).rev() {
+        let Tree { parent, cross: end } = tree[at];
+        let first = tree[at - 1].cross;
         let mut least = parent;
-        while entry != NONE {
-            let Cross { from, next } = cross[entry as usize];
-            least = least.min(if from < at {
+        for i in (first as usize..end as usize).rev() {
+            // Its link is asked for before it is needed: the misses of several references overlap.
+            if let Some(later) = i.checked_sub(AHEAD) {
+                black_box(links[cross[later] as usize].up);
+            }
+            let from = cross[i];
+            least = least.min(if (from as usize) < at {
                 from
             } else {
-                least_label(links, from, at, &mut path)
+                least_label(links, from, at as u32, &mut path)
             });
-            entry = next;
         }
-        tree[at as usize].cross = least;
+        tree[at].cross = least;
         if least != parent {
-            links[at as usize].value = least;
+            links[at].value = least;
         }
-    }
-}
-
-/// Asks for what later turns will read, so that their misses overlap.
-fn fetch(tree: &[Tree], cross: &[Cross], links: &[Pair], at: u32) {
-    let entry = |ahead: u32| {
-        let later = tree.get(at.checked_sub(ahead)? as usize)?;
-        cross.get(later.cross as usize)
-    };
-    black_box(entry(AHEAD).map(|c| c.from));
-    if let Some(soon) = entry(AHEAD / 2) {
-        black_box(links.get(soon.from as usize).map(|l| l.up));
     }
 }
 

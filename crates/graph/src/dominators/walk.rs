@@ -7,15 +7,12 @@ use fixedbitset::FixedBitSet;
 use super::fan::Fan;
 use crate::{HeapGraph, ObjIx, Strength};
 
-/// Ends a list of [`Cross`].
-pub(super) const NONE: u32 = u32::MAX;
-
 /// A numbered node.
 #[derive(Clone, Copy)]
 pub(super) struct Tree {
     /// Number of the node it was reached from.
     pub(super) parent: u32,
-    /// Its first other reference, an index of [`Walk::cross`].
+    /// What [`Walk::sort_cross`] says; 0 until then.
     pub(super) cross: u32,
 }
 
@@ -26,13 +23,11 @@ pub(super) struct Pair {
     pub(super) value: u32,
 }
 
-/// A reference that is not in the tree.
+/// A reference that is not in the tree, by the numbers of its ends.
 #[derive(Clone, Copy)]
-pub(super) struct Cross {
-    /// Number of the node that refers.
-    pub(super) from: u32,
-    /// The next one to the same node, [`NONE`] after the last.
-    pub(super) next: u32,
+struct Cross {
+    from: u32,
+    to: u32,
 }
 
 /// The walk's result. Numbers are preorder; 0 is the virtual root.
@@ -44,7 +39,7 @@ pub(super) struct Walk {
     pub(super) number: Vec<u32>,
     pub(super) node: Vec<u32>,
     pub(super) tree: Vec<Tree>,
-    pub(super) cross: Vec<Cross>,
+    cross: Vec<Cross>,
     /// Highest number that strong roots reach.
     pub(super) strong: u32,
 }
@@ -123,7 +118,7 @@ impl Walk {
         let rows = Rows::of_graph(graph, fan);
         let top = Tree {
             parent: 0,
-            cross: NONE,
+            cross: 0,
         };
         walk.node.push(fan.top(Strength::Strong));
         walk.tree.push(top);
@@ -134,20 +129,31 @@ impl Walk {
         walk.node[0] = fan.top(Strength::Conservative);
         walk.descend(&rows, &mut number, &mut stack);
         walk.number = number;
-        walk.link();
         walk
     }
 
-    /// Chains the references to each node; until then the next one is the node itself. Apart from the walk, since
-    /// here the misses of many references overlap.
-    fn link(&mut self) {
-        for (i, cross) in self.cross.iter_mut().enumerate() {
-            let entry = &mut self.tree[cross.next as usize];
+    /// Sorts the other references by target: [`Tree::cross`] becomes the end of each number's own among the result, where the
+    /// next number's begin. Apart from the walk, since here the misses of many references overlap.
+    pub(super) fn sort_cross(&mut self) -> Vec<u32> {
+        let cross = std::mem::take(&mut self.cross);
+        for c in &cross {
+            let entry = &mut self.tree[c.to as usize];
             // Beside a reference of the tree another one between the same two nodes says nothing.
-            if entry.parent != cross.from {
-                cross.next = std::mem::replace(&mut entry.cross, i as u32);
+            entry.cross += u32::from(entry.parent != c.from);
+        }
+        let mut before = 0;
+        for entry in &mut self.tree {
+            before += std::mem::replace(&mut entry.cross, before);
+        }
+        let mut sorted = vec![0; before as usize];
+        for c in &cross {
+            let entry = &mut self.tree[c.to as usize];
+            if entry.parent != c.from {
+                sorted[entry.cross as usize] = c.from;
+                entry.cross += 1;
             }
         }
+        sorted
     }
 
     /// One pass from the virtual root. `number` is that of each shared node met, else 0. `stack` holds `(number,
@@ -183,7 +189,7 @@ impl Walk {
                 self.node.push(to.0);
                 self.tree.push(Tree {
                     parent: at,
-                    cross: NONE,
+                    cross: 0,
                 });
                 if rows.leaves.contains(to.index()) {
                     continue;
@@ -197,10 +203,7 @@ impl Walk {
                     rows.fetch(*soon, number);
                 }
             } else if seen > closed && seen != at && last != (at, seen) {
-                self.cross.push(Cross {
-                    from: at,
-                    next: seen,
-                });
+                self.cross.push(Cross { from: at, to: seen });
                 last = (at, seen);
             }
         }
