@@ -21,10 +21,15 @@ OUT = ROOT / "bench/out"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 LEAKSCOPE = TARGET / "release/leakscope"
 RANGES = TARGET / "release/examples/ranges"
+SYNTHETIC = TARGET / "release/examples/synthetic"
 FLOOR = OUT / "floor"
 MIB = 1 << 20
 COPY_THREADS = 2
 LINEAR = (1_000_000, 4_000_000, 16_000_000)
+SHAPES = (
+    ("heap", 1_000_000), ("heap", 6_000_000), ("heap", 16_000_000), ("heap", 50_000_000),
+    ("list", 10_000_000), ("indexed-list", 10_000_000), ("rings", 10_000_000), ("wide", 50_000_000),
+)
 
 
 def script(*command: str) -> str:
@@ -140,6 +145,17 @@ def measure_linear(version: str, runs: int) -> list:
     return rows
 
 
+def measure_synthetic(runs: int) -> list:
+    """Each made-up heap in processes of their own; the medians of their runs."""
+    rows = []
+    for shape, objects in SHAPES:
+        command = [SYNTHETIC, shape, str(objects)]
+        found = [json.loads(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout) for _ in range(runs)]
+        rows.append({key: value if isinstance(value, str) else median(found, key) for key, value in found[0].items()})
+        print(f"synthetic {shape}, {objects:,} objects: {rows[-1]['dominators_ns'] / 1e9:.2f} CPU-s", file=sys.stderr)
+    return rows
+
+
 def machine() -> dict:
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) * 1024
@@ -189,7 +205,18 @@ def linear_rows(linear: list) -> list:
     return rows
 
 
-def document(facts: dict, heaps: list, linear: list, runs: int) -> str:
+def synthetic_rows(shapes: list) -> list:
+    rows = []
+    for row in shapes:
+        times = " | ".join(f"{row[f'{step}_ns'] / row['objects']:.0f} ns" for step in ("reach", "dominators", "sets", "suspects", "paths"))
+        rows.append(
+            f"| {row['shape']} | {row['objects'] / 1e6:.0f} M | {row['references'] / 1e6:.1f} M | {times} | {row['distinct_ns'] / 1e9:.2f} s "
+            f"| **{row['dominators_ns'] / 1e9:.2f} s** | {row['graph_peak_bytes'] / MIB:.0f} MiB | {row['peak_bytes'] / MIB:.0f} MiB |"
+        )
+    return rows
+
+
+def document(facts: dict, heaps: list, linear: list, shapes: list, runs: int) -> str:
     ours = {heap["version"]: heap for heap in heaps}
     template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
     compared = []
@@ -203,7 +230,7 @@ def document(facts: dict, heaps: list, linear: list, runs: int) -> str:
         "MACHINE": f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}; load average "
         f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; {'one run each' if runs == 1 else f'medians of {runs} runs'}",
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
-        "COMPARED": "\n".join(compared),
+        "COMPARED": "\n".join(compared), "SYNTHETIC": "\n".join(synthetic_rows(shapes)),
     }
     for name, value in values.items():
         template = template.replace("{{" + name + "}}", value)
@@ -219,9 +246,10 @@ def main() -> None:
     facts = machine()
     heaps = [measure_heap(version, runs) for version in versions]
     linear = [row for version in versions for row in measure_linear(version, 1 if quick else 3)]
-    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear}, indent=1), encoding="utf-8")
+    shapes = measure_synthetic(1 if quick else 3)
+    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes}, indent=1), encoding="utf-8")
     target = OUT / "benchmarks.md" if quick else ROOT / "docs/benchmarks.md"
-    target.write_text(document(facts, heaps, linear, runs), encoding="utf-8")
+    target.write_text(document(facts, heaps, linear, shapes, runs), encoding="utf-8")
     print(f"written: {target}", file=sys.stderr)
 
 

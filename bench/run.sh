@@ -9,6 +9,7 @@ scripts/setup.sh
 command -v python3 >/dev/null || apt_install python3
 cargo build --release --locked --package leakscope-cli
 cargo build --release --locked --package leakscope-go --example ranges
+cargo build --release --locked --package leakscope-graph --example synthetic
 mkdir -p bench/out
 cc -O2 -Wall -Wextra -pthread -o bench/out/floor bench/floor.c
 exec python3 bench/run.py "$@"

@@ -2,11 +2,13 @@
 //!
 //! `synthetic SHAPE OBJECTS`, SHAPE one of `heap`, `list`, `indexed-list`, `rings`, `wide`
 
+use std::borrow::Cow;
+use std::hint::black_box;
 use std::io::Write;
 
 use leakscope_graph::{
-    Dominators, GraphBuilder, HeapGraph, Node, ObjIx, Reach, Root, RootGroups, SizeRun, Strength,
-    TypeIx,
+    Dominators, GraphBuilder, HeapGraph, Node, ObjIx, Reach, Resolver, Root, RootGroups, RootIx,
+    SizeRun, Strength, Threshold, TypeIx, TypePaths, suspects,
 };
 
 type Failure = Box<dyn std::error::Error>;
@@ -144,6 +146,27 @@ fn finish(builder: GraphBuilder, objects: u32, second: u32) -> Result<HeapGraph,
     Ok(builder.finish(types, vec![run(0, 96), run(second, 48)], vec![root])?)
 }
 
+/// Two types, one root; every slot of a type is the same field.
+struct Names;
+
+impl Resolver for Names {
+    fn type_name(&self, type_: TypeIx) -> Cow<'_, str> {
+        format!("type {}", type_.0).into()
+    }
+    fn package(&self, _: TypeIx) -> Cow<'_, str> {
+        "".into()
+    }
+    fn root_name(&self, _: RootIx) -> Cow<'_, str> {
+        "root".into()
+    }
+    fn push_step(&self, _: ObjIx, _: TypeIx, _: u32, expression: &mut String) {
+        expression.push('.');
+    }
+    fn field(&self, _: TypeIx, _: u32) -> u32 {
+        0
+    }
+}
+
 /// Processor time of this thread so far, in nanoseconds.
 fn spent() -> Result<u64, Failure> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
@@ -191,6 +214,16 @@ fn main() -> Result<(), Failure> {
     step("reach")?;
     let tree = Dominators::of(&graph, &RootGroups::new())?;
     step("dominators")?;
+    black_box(tree.retained_by_type(&graph));
+    step("sets")?;
+    black_box(suspects(&graph, &tree, &Names, Threshold::default()));
+    step("suspects")?;
+    let mut paths = TypePaths::new(&graph, &reach, &Names);
+    let all = (0..graph.objects()).map(ObjIx);
+    black_box(paths.merge(all.map(|object| (object, tree.retained(object)))));
+    step("paths")?;
+    black_box(paths.distinct(ObjIx(graph.objects() - 1), 8));
+    step("distinct")?;
     let sum: u64 = graph
         .sizes()
         .filter(|(o, _)| reach.is_reached(*o))
