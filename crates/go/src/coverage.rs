@@ -65,6 +65,13 @@ impl Gaps {
         }
     }
 
+    /// Counts all of `other` too, each with its first example.
+    pub fn add_all(&mut self, other: &Gaps) {
+        for gap in other.iter() {
+            self.add_many(gap.reason, gap.count, gap.examples.first().copied());
+        }
+    }
+
     /// Every gap, ordered by its reason's text.
     pub fn iter(&self) -> impl Iterator<Item = &Gap> {
         self.by_reason.values()

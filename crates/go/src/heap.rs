@@ -8,6 +8,7 @@ use leakscope_graph::{
 use leakscope_target::{AddrRange, Fault, Image, Thread};
 
 use crate::coverage::{Amount, Coverage, Gaps};
+use crate::goroutine_leaks::{GoroutineLeaks, WaitSource, Waits, hides_references};
 use crate::goroutines::Goroutines;
 use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
@@ -43,6 +44,8 @@ pub struct GoHeap {
     pub maps: Vec<MapInfo>,
     /// Goroutines that are not dead.
     pub goroutines: Goroutines,
+    /// Which of them are blocked for good.
+    pub leaks: GoroutineLeaks,
     /// Sums in the runtime's own accounting.
     pub totals: Totals,
     /// What share of the heap is named, and every gap.
@@ -111,6 +114,15 @@ impl GoHeap {
             };
             Roots::read(source, &mut gaps)
         };
+        let unread = hides_references(&gaps);
+        let waits = Waits::read(WaitSource {
+            image: &image,
+            program,
+            layouts,
+            objects: &objects,
+            roots: &roots,
+            threads,
+        });
         let alloc = alloc_rules(layouts);
         let map_layouts = MapLayouts::resolve(program.debug());
         let mut census = Census::new(&image, &objects, alloc, map_layouts, &mut gaps);
@@ -123,10 +135,14 @@ impl GoHeap {
             statics,
         } = typed;
         let (root_names, graph_roots) = RootNames::new(program, &types, &statics, &roots);
-        let builder = edges(&mut image, &objects, program, &mut gaps)?;
+        let mut unread_edges = Gaps::default();
+        let builder = edges(&mut image, &objects, program, &mut unread_edges)?;
+        let unread = unread || hides_references(&unread_edges);
+        gaps.add_all(&unread_edges);
         drop(image);
         let type_of = type_of.into_iter().map(TypeIx).collect();
         let graph = builder.finish(type_of, size_runs(&objects), graph_roots)?;
+        let leaks = GoroutineLeaks::judge(waits, &graph, &roots.roots, unread);
         let reach = Reach::of(&graph);
         let histogram = Histogram::of(&graph, &reach);
         Ok(Self {
@@ -134,6 +150,7 @@ impl GoHeap {
             coverage: coverage(&objects, &graph, &reach, gaps),
             names: Names::new(program, types, &shapes, &kinds, root_names),
             goroutines: roots.goroutines,
+            leaks,
             graph,
             reach,
             histogram,
@@ -161,9 +178,7 @@ fn edges(
         }
         let masks = GcMasks::new(program, image);
         let found = edges_of(image, objects, &masks, first..end, &mut builder)?;
-        for gap in found.iter() {
-            gaps.add_many(gap.reason, gap.count, gap.examples.first().copied());
-        }
+        gaps.add_all(&found);
         let range = AddrRange {
             start: spans[first].start,
             end: spans[end - 1].end(),

@@ -143,7 +143,8 @@ fn machine(image: &Image, layouts: &Layouts, at: Addr, record: &[u8]) -> Machine
 }
 
 /// The bounds of a goroutine's stack; empty where they cannot be read or cannot be.
-fn stack_of(image: &Image, layouts: &Layouts, g: Addr) -> AddrRange {
+/// The stack of the goroutine at `g`; empty where it has none.
+pub(crate) fn stack_of(image: &Image, layouts: &Layouts, g: Addr) -> AddrRange {
     let record = image.bytes(layouts.g.stack.at(g), layouts.stack.size.into());
     stack_bounds(layouts, record.unwrap_or_default())
 }
