@@ -57,13 +57,42 @@ pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject
         captured.image,
         &captured.threads,
     )?;
+    let mut gaps = captured.gaps;
+    gaps.extend(beyond(&captured.program));
     Ok(Subject {
         heap,
         target: captured.target,
         capture: captured.capture,
-        gaps: captured.gaps,
+        gaps,
         rss: captured.rss,
     })
+}
+
+/// What of a program lies beyond what leakscope has been tested with.
+fn beyond(program: &Program) -> Vec<Gap> {
+    let mut gaps = Vec::new();
+    let mut add = |reason: String, count: usize| {
+        if count > 0 {
+            gaps.push(Gap {
+                reason: Text::new(&reason),
+                count: count as u64,
+                examples: Vec::new(),
+            });
+        }
+    };
+    let newer = program.exe().go_version().support() == Support::Newer;
+    add(
+        format!(
+            "Go release newer than go1.{}, the newest known: its rules may differ",
+            GoVersion::NEWEST_MINOR
+        ),
+        newer.into(),
+    );
+    add(
+        "plugin: not supported, its variables and types have no names".to_owned(),
+        program.modules().len().saturating_sub(1),
+    );
+    gaps
 }
 
 /// The runtime's layouts in `program`, and what the document says about its target.
