@@ -202,3 +202,52 @@ fn what_no_root_reaches_is_counted_apart() {
     );
     assert!(paths.class(ObjIx(2)).is_none() && paths.class(ObjIx(77)).is_none());
 }
+
+/// The same heap with its objects elsewhere in memory.
+fn moved(plain: &Plain, random: &mut Random) -> (Plain, Vec<u32>) {
+    let mut place: Vec<u32> = (0..plain.objects).collect();
+    for i in (1..place.len()).rev() {
+        place.swap(i, random.below(i as u32 + 1) as usize);
+    }
+    let to = |o: u32| place[o as usize];
+    let mut moved = plain.clone();
+    for edge in &mut moved.edges {
+        *edge = (to(edge.0), to(edge.1));
+    }
+    // Stable: the slots of an object keep their order.
+    moved.edges.sort_by_key(|e| e.0);
+    for root in &mut moved.roots {
+        root.0 = to(root.0);
+    }
+    for object in 0..plain.objects {
+        moved.types[to(object) as usize] = plain.types[object as usize];
+    }
+    (moved, place)
+}
+
+#[test]
+fn fingerprints_do_not_depend_on_where_objects_lie() {
+    let mut told = 0;
+    for seed in 0..1500 {
+        let random = &mut Random::new(seed);
+        let mut plain = Plain::random(random, 8);
+        plain.types = (0..plain.objects).collect();
+        let (elsewhere, place) = moved(&plain, random);
+        let text = |plain: &Plain, object: u32| {
+            let (graph, names) = (plain.graph(), TypeNames::default());
+            let reach = Reach::of(&graph);
+            let print = TypePaths::new(&graph, &reach, &names).fingerprint(ObjIx(object));
+            print.map(|p| p.text().to_owned())
+        };
+        for object in 0..plain.objects {
+            let here = text(&plain, object);
+            assert_eq!(
+                here,
+                text(&elsewhere, place[object as usize]),
+                "{object} of {plain:?}"
+            );
+            told += usize::from(here.is_some());
+        }
+    }
+    assert!(told > 3000);
+}

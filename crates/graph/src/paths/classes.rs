@@ -2,6 +2,7 @@
 
 use rustc_hash::FxHashMap;
 
+use super::incoming::Incoming;
 use crate::reach::Parent;
 use crate::{ClassIx, HeapGraph, ObjIx, Reach, Resolver, RootIx, Strength, TypeIx};
 
@@ -68,6 +69,9 @@ pub struct TypePaths<'a> {
     starts: FxHashMap<RootIx, u64>,
     start_names: FxHashMap<String, u64>,
     path: Vec<(ObjIx, u32)>,
+    /// Made when the search for other ways has passed over all references often enough.
+    pub(super) incoming: Option<Incoming>,
+    pub(super) passes: u32,
 }
 
 impl<'a> TypePaths<'a> {
@@ -85,6 +89,8 @@ impl<'a> TypePaths<'a> {
             starts: FxHashMap::default(),
             start_names: FxHashMap::default(),
             path: Vec::new(),
+            incoming: None,
+            passes: 0,
         }
     }
 

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use fixedbitset::FixedBitSet;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use super::incoming::Incoming;
 use crate::reach::Parent;
 use crate::{ClassIx, ObjIx, Path, RootIx, Step, Strength, TypePaths};
 
@@ -19,6 +20,8 @@ const TRIES: usize = 4;
 const MAX_CLIMB: usize = 1 << 16;
 /// References of one kind that are tried for one that makes no circle.
 const MAX_ATTEMPTS: u64 = 16;
+/// Passes over all references before they are sorted by target, which costs as much as a few passes.
+const MAX_PASSES: u32 = 3;
 /// References kept at the start and at the end of a path.
 const HEAD: usize = 12;
 const TAIL: usize = 36;
@@ -72,8 +75,8 @@ struct Search<'p, 'a> {
 
 impl TypePaths<'_> {
     /// Up to `most` ways to `object` that differ in holders' types and fields: the one over which the traversal came
-    /// first, then others, from the roots known best and shortest first. None where no root reaches it. Each way costs at
-    /// most a few passes over all references.
+    /// first, then others, from the roots known best and shortest first. None where no root reaches it. The first
+    /// few searches pass over all references; then these are sorted by target, for 4 bytes each and 4 per object.
     pub fn distinct(&mut self, object: ObjIx, most: usize) -> Vec<DistinctPath> {
         let mut found: Vec<DistinctPath> = Vec::new();
         let mut place = FxHashMap::default();
@@ -245,7 +248,17 @@ impl Search<'_, '_> {
         true
     }
 
-    /// Finds who else refers to the objects of `chain`, in one pass over all references and roots.
+    /// References by target, once they are worth their memory; taken out of its place, where it must be put again.
+    fn incoming(&mut self) -> Option<Incoming> {
+        self.paths.passes = self.paths.passes.saturating_add(1);
+        if self.paths.passes <= MAX_PASSES {
+            return None;
+        }
+        let made = self.paths.incoming.take();
+        Some(made.unwrap_or_else(|| Incoming::of(self.paths.graph)))
+    }
+
+    /// Finds who else refers to the objects of `chain`.
     fn find_kinds(&mut self, chain: &[ObjIx]) {
         let graph = self.paths.graph;
         let mut wanted = FixedBitSet::with_capacity(graph.objects() as usize);
@@ -260,9 +273,18 @@ impl Search<'_, '_> {
         }
         let mut found: FxHashMap<(ObjIx, u64, u64), (u64, Option<Kind>)> = FxHashMap::default();
         let mut order = Vec::new();
-        for (edge, to) in graph.edge_to.iter().enumerate() {
-            if wanted.contains(to.index()) {
-                self.add_reference(edge as u32, *to, &mut found, &mut order);
+        if let Some(incoming) = self.incoming() {
+            for to in wanted.ones().map(|o| ObjIx(o as u32)) {
+                for edge in incoming.to(to) {
+                    self.add_reference(*edge, to, &mut found, &mut order);
+                }
+            }
+            self.paths.incoming = Some(incoming);
+        } else {
+            for (edge, to) in graph.edge_to.iter().enumerate() {
+                if wanted.contains(to.index()) {
+                    self.add_reference(edge as u32, *to, &mut found, &mut order);
+                }
             }
         }
         for (root, to) in graph

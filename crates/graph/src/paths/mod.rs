@@ -2,6 +2,7 @@
 
 mod classes;
 mod distinct;
+mod incoming;
 mod merge;
 
 pub use classes::{TypePath, TypePaths, TypeStep};
