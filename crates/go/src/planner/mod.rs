@@ -29,6 +29,8 @@ const MAX_STACK: u64 = 4 << 30;
 const SYSTEM_STACK: u64 = 16 << 10;
 /// Room for a type descriptor in front of its unrolled mask (48 bytes in all releases).
 const UNROLLED_TYPE: u64 = 128;
+/// Most bytes copied of a plugin's constants.
+const MAX_CONSTANTS: u64 = 64 << 20;
 /// Bytes copied of a moduledata (about 600 in all releases).
 const MODULE: u64 = 1 << 10;
 
@@ -76,6 +78,12 @@ impl GoPlanner {
             fixed.extend([module.noptrdata, module.data, module.bss, module.noptrbss]);
             let masks = [module.data_mask, module.bss_mask];
             fixed.extend(masks.map(|m| range(m.at, m.bits.div_ceil(8))));
+        }
+        for plugin in program.modules().iter().skip(1) {
+            // Its file is not at hand, so its constants are copied: descriptors of types, and pointer masks.
+            let from = plugin.rodata.min(plugin.types.start);
+            let len = plugin.types.end.0.saturating_sub(from.0);
+            fixed.push(range(from, len.min(MAX_CONSTANTS)));
         }
         Self {
             layouts,
