@@ -44,6 +44,54 @@ pub enum Seccomp {
     Filter,
 }
 
+/// What the folder `/proc` shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ProcView {
+    /// The processes of our PID namespace.
+    Own {
+        /// Whether those of other users are hidden from us (mount option `hidepid`), unless we may trace them.
+        hides: bool,
+    },
+    /// Those of another PID namespace: numbers in it are not those of our system calls.
+    Foreign {
+        /// Our own process id, in that namespace; 0 where we are not in it.
+        pid: i32,
+    },
+    /// Nothing: it is not mounted.
+    Missing,
+}
+
+impl ProcView {
+    fn look() -> Self {
+        let Ok(link) = std::fs::read_link("/proc/self") else {
+            // Of a namespace that we are not in, there is the rest all the same.
+            let mounted = std::path::Path::new("/proc/version").exists();
+            return if mounted {
+                Self::Foreign { pid: 0 }
+            } else {
+                Self::Missing
+            };
+        };
+        let pid = proc_text::parse(link.as_os_str().as_encoded_bytes()).unwrap_or(0);
+        if u32::try_from(pid) != Ok(std::process::id()) {
+            return Self::Foreign { pid };
+        }
+        let mounts = proc_text::read("/proc/self/mounts").unwrap_or_default();
+        let hides = mounts.split(|b| *b == b'\n').any(|line| {
+            let mut words = proc_text::words(line);
+            let on_proc = words.nth(1) == Some(b"/proc") && words.next() == Some(b"proc");
+            let options = words.next().unwrap_or_default();
+            on_proc
+                && options.split(|b| *b == b',').any(|option| {
+                    option
+                        .strip_prefix(b"hidepid=")
+                        .is_some_and(|v| v != b"0" && v != b"off")
+                })
+        });
+        Self::Own { hides }
+    }
+}
+
 /// Facts about this process and this machine.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OwnAccess {
@@ -59,8 +107,14 @@ pub struct OwnAccess {
     pub yama_scope: Option<i32>,
     /// Inode of the user namespace.
     pub user_namespace: Option<u64>,
+    /// Whether that is the first one of the machine: in others, capabilities count only for what is inside of them.
+    pub first_user_namespace: Option<bool>,
     /// Inode of the PID namespace.
     pub pid_namespace: Option<u64>,
+    /// What `/proc` shows.
+    pub proc_view: ProcView,
+    /// Whether files can be made in the present folder, or why not.
+    pub folder_writable: Result<(), std::io::ErrorKind>,
     /// Seccomp mode, when the kernel says.
     pub seccomp: Option<Seccomp>,
     /// Whether the kernel is told never to give this process new rights (`NoNewPrivs`): then neither `sudo` nor file
@@ -89,7 +143,13 @@ impl OwnAccess {
             sys_ptrace: CapabilityState::of(Capability::CAP_SYS_PTRACE),
             yama_scope: proc_text::number("/proc/sys/kernel/yama/ptrace_scope"),
             user_namespace: namespace("self", "user"),
+            first_user_namespace: proc_text::read("/proc/self/uid_map")
+                .ok()
+                .map(|map| proc_text::words(&map).eq([&b"0"[..], b"0", b"4294967295"])),
             pid_namespace: namespace("self", "pid"),
+            proc_view: ProcView::look(),
+            folder_writable: rustix::fs::access(".", rustix::fs::Access::WRITE_OK)
+                .map_err(|e| std::io::Error::from(e).kind()),
             seccomp: seccomp(&status),
             no_new_privileges: flag(&status, "NoNewPrivs"),
             security_label: security_label("self"),

@@ -24,7 +24,7 @@ mod stop;
 mod threads;
 mod vm;
 
-pub use access::{CapabilityState, OwnAccess, ReadProbe, Seccomp, TargetAccess, Tracer};
+pub use access::{CapabilityState, OwnAccess, ProcView, ReadProbe, Seccomp, TargetAccess, Tracer};
 pub use addr::{Addr, AddrRange};
 pub use container::Container;
 pub use core_file::{

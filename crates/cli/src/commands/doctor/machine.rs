@@ -1,7 +1,7 @@
 //! Checks of this machine and of leakscope's own rights.
 
 use leakscope_report::{Check, Status, Text, bytes};
-use leakscope_target::{OwnAccess, Seccomp, memory_headroom};
+use leakscope_target::{OwnAccess, ProcView, Seccomp, memory_headroom};
 
 use super::{analyze, check, failing};
 
@@ -19,7 +19,10 @@ pub(super) fn checks(own: &OwnAccess, pid: Option<i32>) -> Vec<Check> {
         new_privileges(own),
         seccomp(own),
         security_module(own),
+        user_namespace(own),
         container(own),
+        proc_view(own),
+        folder(own),
     ]
 }
 
@@ -161,16 +164,87 @@ fn security_module(own: &OwnAccess) -> Check {
     }
 }
 
+fn user_namespace(own: &OwnAccess) -> Check {
+    let (code, title) = ("host.user-namespace", "user namespace");
+    match own.first_user_namespace {
+        Some(true) => check(code, title, Status::Ok, "that of the machine"),
+        Some(false) => failing(
+            code,
+            title,
+            Status::Warn,
+            "leakscope is in one of its own: its capabilities count only for processes inside of it",
+            &["to reach others: run leakscope as root of the host".to_owned()],
+        ),
+        None => check(code, title, Status::Unknown, "cannot be seen"),
+    }
+}
+
+fn proc_view(own: &OwnAccess) -> Check {
+    let (code, title) = ("host.proc", "/proc");
+    let fixes = [
+        "mount it: mount -t proc proc /proc".to_owned(),
+        "in Docker: --pid=host, or --pid=container:NAME".to_owned(),
+        "in Kubernetes: hostPID: true, or shareProcessNamespace: true".to_owned(),
+    ];
+    match own.proc_view {
+        ProcView::Own { hides: false } => check(
+            code,
+            title,
+            Status::Ok,
+            "shows the processes of this PID namespace",
+        ),
+        ProcView::Own { hides: true } if own.sys_ptrace.effective => check(
+            code,
+            title,
+            Status::Ok,
+            "hides processes of other users (hidepid), but not with CAP_SYS_PTRACE",
+        ),
+        ProcView::Own { hides: true } => failing(
+            code,
+            title,
+            Status::Warn,
+            "hides processes of other users (hidepid)",
+            &[format!("sudo {}", analyze(None))],
+        ),
+        ProcView::Foreign { pid } => {
+            let seen = format!(
+                "is that of another PID namespace: leakscope is process {} there, and {} here",
+                if pid == 0 {
+                    "no".to_owned()
+                } else {
+                    pid.to_string()
+                },
+                own.pid
+            );
+            failing(code, title, Status::Fail, seen, &fixes)
+        }
+        ProcView::Missing => failing(code, title, Status::Fail, "is not mounted", &fixes),
+    }
+}
+
+fn folder(own: &OwnAccess) -> Check {
+    let (code, title) = ("host.folder", "present folder");
+    match own.folder_writable {
+        Ok(()) => check(code, title, Status::Ok, "can be written to"),
+        Err(why) => check(
+            code,
+            title,
+            Status::Ok,
+            format!("cannot be written to ({why}): files need another place with -o"),
+        ),
+    }
+}
+
 fn container(own: &OwnAccess) -> Check {
     let (code, title) = ("host.container", "container");
     match &own.container {
         None => check(code, title, Status::Ok, "no sign of one"),
         Some(container) => {
             let engine = container.engine.unwrap_or("an engine that is not known");
-            let pod = if container.kubernetes {
-                ", in a Kubernetes pod"
-            } else {
-                ""
+            let pod = match &container.pod {
+                Some(pod) => format!(", in pod {}", Text::new(pod)),
+                None if container.kubernetes => ", in a Kubernetes pod".to_owned(),
+                None => String::new(),
             };
             let id = &container.id[..container.id.len().min(12)];
             let seen = format!(

@@ -158,7 +158,9 @@ fn namespaces(target: &TargetAccess) -> Check {
         (Some(container), inside) => {
             let id = &container.id[..container.id.len().min(12)];
             let inside = inside.map_or(String::new(), |pid| format!(", where it is process {pid}"));
-            format!("in container {}{inside}", Text::new(id))
+            let pod = container.pod.as_ref();
+            let pod = pod.map_or(String::new(), |pod| format!(" of pod {}", Text::new(pod)));
+            format!("in container {}{pod}{inside}", Text::new(id))
         }
         (None, Some(inside)) => format!("in another PID namespace, where it is process {inside}"),
         (None, None) => "in no container that can be seen".to_owned(),
