@@ -5,6 +5,7 @@ Each figure is the median of several runs unless the table says otherwise; the r
 Processor time and peak memory are what wait4 says of the process and all its children.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -21,10 +22,12 @@ OUT = ROOT / "bench/out"
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 LEAKSCOPE = TARGET / "release/leakscope"
 RANGES = TARGET / "release/examples/ranges"
+COUNTERS = TARGET / "release/examples/counters"
 SYNTHETIC = TARGET / "release/examples/synthetic"
 FLOOR = OUT / "floor"
 MIB = 1 << 20
 COPY_THREADS = 2
+WATCHED = 100
 LINEAR = (1_000_000, 4_000_000, 16_000_000)
 SHAPES = (
     ("heap", 1_000_000), ("heap", 6_000_000), ("heap", 16_000_000), ("heap", 50_000_000),
@@ -39,11 +42,15 @@ def script(*command: str) -> str:
 class Fixture:
     """A running `big`, which states its truth and answers lines."""
 
+    built: set = set()
+
     def __init__(self, version: str, *arguments: str):
         binary = OUT / f"big-{version}"
         environment = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="", GOWORK="off", CGO_ENABLED="0")
         build = [script("go.sh", version), "build", "-trimpath", "-o", binary, "./cmd/big"]
-        subprocess.run(build, check=True, cwd=ROOT / "fixtures/go", env=environment)
+        if version not in self.built:
+            subprocess.run(build, check=True, cwd=ROOT / "fixtures/go", env=environment)
+            self.built.add(version)
         environment = dict(os.environ, FIXTURE_DIE_WITH_PARENT="1", FIXTURE_ALLOW_TRACING="1")
         self.process = subprocess.Popen([binary, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.truth = json.loads(self.process.stdout.readline())
@@ -156,6 +163,16 @@ def measure_synthetic(runs: int) -> list:
     return rows
 
 
+def measure_counters(version: str, rounds: int) -> dict:
+    """Processor time per round of reading the counters of many small processes."""
+    with contextlib.ExitStack() as stack:
+        fixtures = [stack.enter_context(Fixture(version, "-scale", "0.001")) for _ in range(WATCHED)]
+        command = [COUNTERS, str(rounds), *(fixture.pid for fixture in fixtures)]
+        cpu_ns = int(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout)
+    print(f"go{version}: counters of {WATCHED} processes: {cpu_ns / 1e6:.2f} CPU-ms", file=sys.stderr)
+    return {"version": version, "processes": WATCHED, "cpu_ns": cpu_ns}
+
+
 def machine() -> dict:
     cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory = int(re.search(r"MemTotal:\s+(\d+)", pathlib.Path("/proc/meminfo").read_text())[1]) * 1024
@@ -192,6 +209,13 @@ def stop_rows(heaps: list) -> list:
     return rows
 
 
+def counter_rows(counters: list) -> list:
+    return [
+        f"| {row['version']} | {row['processes']} | **{row['cpu_ns'] / 1e6:.2f} ms** | {row['cpu_ns'] / row['processes'] / 1e3:.1f} µs |"
+        for row in counters
+    ]
+
+
 def linear_rows(linear: list) -> list:
     rows = []
     for row in linear:
@@ -216,7 +240,7 @@ def synthetic_rows(shapes: list) -> list:
     return rows
 
 
-def document(facts: dict, heaps: list, linear: list, shapes: list, runs: int) -> str:
+def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, runs: int) -> str:
     ours = {heap["version"]: heap for heap in heaps}
     template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
     compared = []
@@ -230,6 +254,7 @@ def document(facts: dict, heaps: list, linear: list, shapes: list, runs: int) ->
         "MACHINE": f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}; load average "
         f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; {'one run each' if runs == 1 else f'medians of {runs} runs'}",
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
+        "COUNTERS": "\n".join(counter_rows(counters)),
         "COMPARED": "\n".join(compared), "SYNTHETIC": "\n".join(synthetic_rows(shapes)),
     }
     for name, value in values.items():
@@ -247,9 +272,10 @@ def main() -> None:
     heaps = [measure_heap(version, runs) for version in versions]
     linear = [row for version in versions for row in measure_linear(version, 1 if quick else 3)]
     shapes = measure_synthetic(1 if quick else 3)
-    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes}, indent=1), encoding="utf-8")
+    counters = [measure_counters(version, 50 if quick else 1000) for version in versions]
+    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters}, indent=1), encoding="utf-8")
     target = OUT / "benchmarks.md" if quick else ROOT / "docs/benchmarks.md"
-    target.write_text(document(facts, heaps, linear, shapes, runs), encoding="utf-8")
+    target.write_text(document(facts, heaps, linear, shapes, counters, runs), encoding="utf-8")
     print(f"written: {target}", file=sys.stderr)
 
 
