@@ -128,7 +128,7 @@ fn damaged(
                 4 => old << random.below(64),
                 5 => u64::MAX - 4096,
                 6 => places[random.below(places.len() as u64) as usize],
-                _ => random.0,
+                _ => random.number(),
             };
             *word = new.to_le_bytes();
         }
