@@ -144,7 +144,7 @@ fn damaged(
                 4 => old << random.below(64),
                 5 => 1 << random.below(64),
                 6 => places[random.below(places.len() as u64) as usize],
-                _ => random.0,
+                _ => random.number(),
             };
             *word = new.to_le_bytes();
         }
