@@ -31,6 +31,8 @@
 mod frames;
 mod mark;
 mod reasons;
+#[cfg(test)]
+mod tests;
 mod waits;
 
 use leakscope_graph::{HeapGraph, ObjIx};

@@ -37,11 +37,12 @@ pub(crate) enum Standing {
 /// What every blocked goroutine waits for, and which references to that do not count.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Waits {
-    standing: Vec<Standing>,
-    first_awaited: Vec<u32>,
-    awaited: Vec<Awaited>,
-    hidden: Vec<(ObjIx, u32)>,
-    idle: Vec<i32>,
+    pub(super) standing: Vec<Standing>,
+    pub(super) first_awaited: Vec<u32>,
+    pub(super) awaited: Vec<Awaited>,
+    /// References that do not count: the word of the object, ascending.
+    pub(super) hidden: Vec<(ObjIx, u32)>,
+    pub(super) idle: Vec<i32>,
 }
 
 /// Where waits are read from.
