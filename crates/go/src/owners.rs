@@ -2,13 +2,14 @@
 
 use std::fmt::Write;
 
-use leakscope_graph::{ObjIx, Path, RootIx, Strength};
+use leakscope_graph::{GroupIx, ObjIx, Path, RootGroups, RootIx, Strength};
 use leakscope_target::Addr;
 use rustc_hash::FxHashMap;
 
 use crate::goroutines::{Goroutine, Goroutines};
 use crate::heap::GoHeap;
 use crate::maps::MapInfo;
+use crate::moduledata::Module;
 use crate::program::Program;
 use crate::resolver::package_of;
 use crate::roots::{RootKind, Roots};
@@ -132,7 +133,8 @@ impl RootNames {
             }
         };
         let Some((global, offset)) = places.program.global_at(at) else {
-            let Some((name, own)) = places.spell(at, MAX_HOLDERS) else {
+            let known = places.spell(at, MAX_HOLDERS);
+            let Some((name, own)) = known.or_else(|| places.by_position(at)) else {
                 return fixed("package variable without a name");
             };
             self.statics.push(name);
@@ -154,6 +156,63 @@ impl RootNames {
         (name, rank(own))
     }
 
+    /// The root without numbers: the variable with its field, the function a goroutine was started with.
+    pub(crate) fn key(&self, root: RootIx, types: &TypeTable) -> String {
+        match self.roots.get(root.index()) {
+            Some(RootName::Goroutine(i)) => {
+                let name = self.goroutines.get(*i as usize).map_or("", |n| n);
+                format!("goroutine {}", function_of(name))
+            }
+            Some(RootName::Static(_)) => without_indices(&self.name(root, types)),
+            _ => self.name(root, types),
+        }
+    }
+
+    /// Roots joined by who they belong to: a package variable; a goroutine, and above it all that were started with the
+    /// same function; the kind of root for the rest.
+    pub(crate) fn groups(&self) -> Groups {
+        let mut groups = Groups::default();
+        let mut by_name: FxHashMap<(bool, String), GroupIx> = FxHashMap::default();
+        let mut of_goroutine: FxHashMap<u32, GroupIx> = FxHashMap::default();
+        for root in &self.roots {
+            let group = match root {
+                RootName::Goroutine(i) => *of_goroutine.entry(*i).or_insert_with(|| {
+                    let name = self.goroutines.get(*i as usize).map_or("", |n| n);
+                    let function = function_of(name).to_owned();
+                    let together = *by_name
+                        .entry((true, function))
+                        .or_insert_with_key(|(_, f)| {
+                            groups.add(None, Group::Goroutines(f.clone()))
+                        });
+                    groups.add(Some(together), Group::Goroutine(*i))
+                }),
+                RootName::Global { global, .. } => {
+                    let global = self.globals.get(*global as usize);
+                    let name = global.map_or(String::new(), |g| g.name.clone());
+                    *by_name
+                        .entry((false, name))
+                        .or_insert_with_key(|(_, n)| groups.add(None, Group::Variable(n.clone())))
+                }
+                RootName::Static(i) => {
+                    let name = self.statics.get(*i as usize).cloned().unwrap_or_default();
+                    *by_name
+                        .entry((false, name))
+                        .or_insert_with_key(|(_, n)| groups.add(None, Group::Variable(n.clone())))
+                }
+                RootName::Fixed(name) => *by_name
+                    .entry((true, (*name).to_owned()))
+                    .or_insert_with(|| groups.add(None, Group::Other(name))),
+            };
+            groups.roots.push_root(Some(group));
+        }
+        groups
+    }
+
+    /// What a goroutine of this index is called.
+    pub(crate) fn goroutine(&self, index: u32) -> &str {
+        self.goroutines.get(index as usize).map_or("", |n| n)
+    }
+
     /// The root as an expression.
     pub(crate) fn name(&self, root: RootIx, types: &TypeTable) -> String {
         let text = |list: &[String], i: u32| list.get(i as usize).cloned().unwrap_or_default();
@@ -171,6 +230,59 @@ impl RootNames {
             None => String::new(),
         }
     }
+}
+
+/// Who a group of roots belongs to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// A package variable, or a value laid out by the linker.
+    Variable(String),
+    /// The goroutine of this index.
+    Goroutine(u32),
+    /// All goroutines that were started with this function.
+    Goroutines(String),
+    /// Roots of a kind that belong to the runtime: finalizers, weak handles, system stacks.
+    Other(&'static str),
+}
+
+/// All groups of a heap's roots.
+#[derive(Default)]
+pub struct Groups {
+    /// Which root is in which group.
+    pub roots: RootGroups,
+    /// Who each group belongs to, by its number.
+    pub of: Vec<Group>,
+}
+
+impl Groups {
+    fn add(&mut self, parent: Option<GroupIx>, group: Group) -> GroupIx {
+        self.of.push(group);
+        self.roots.add(parent)
+    }
+}
+
+/// The function in the name of a goroutine.
+pub(crate) fn function_of(name: &str) -> &str {
+    name.splitn(3, ' ').nth(2).unwrap_or("")
+}
+
+/// An expression with every index replaced.
+pub(crate) fn without_indices(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once('[') {
+        out.push_str(before);
+        out.push('[');
+        let digits = after.chars().take_while(char::is_ascii_digit).count();
+        rest = match after.get(digits..) {
+            Some(tail) if digits > 0 && tail.starts_with(']') => {
+                out.push_str("...");
+                tail
+            }
+            _ => after,
+        };
+    }
+    out + rest
 }
 
 /// Names of places among the package variables.
@@ -194,7 +306,10 @@ impl Places<'_> {
         let found = before.rfind(|s| at.0 - s.at.0 < s.len)?;
         let (mut name, own) = match holders.checked_sub(1) {
             Some(left) if !found.holder.is_nil() => self.spell(found.holder, left)?,
-            _ => (format!("static {}", self.types.name(found.type_)), false),
+            _ => match self.by_position(found.at) {
+                Some(named) => named,
+                None => (format!("static {}", self.types.name(found.type_)), false),
+            },
         };
         let mut offset = at.0 - found.at.0;
         if let Some(stride) = found.stride.filter(|s| *s > 0) {
@@ -204,6 +319,27 @@ impl Places<'_> {
         }
         name.push_str(&self.types.path(found.type_, offset));
         Some((name, own))
+    }
+
+    /// A variable of a program without debug information, by its position and a function that uses it, and whether that
+    /// function belongs to the program's own module.
+    fn by_position(&self, at: Addr) -> Option<(String, bool)> {
+        let code = self.program.code()?;
+        let place = |m: &Module| {
+            let sections = [("data", m.data), ("bss", m.bss)];
+            let (name, range) = sections.into_iter().find(|(_, r)| r.contains(at))?;
+            Some(format!("global at {name}+{:#x}", at.0 - range.start.0))
+        };
+        let position = self.program.modules().iter().find_map(place)?;
+        let functions = self.program.functions();
+        let user = code.user(at).and_then(|user| functions.find(user));
+        Some(match user.map(|f| f.name()) {
+            Some(user) => {
+                let named = format!("({position}, used by {user})");
+                (named, is_own(self.program, user))
+            }
+            None => (format!("({position})"), false),
+        })
     }
 }
 

@@ -8,7 +8,7 @@ use leakscope_graph::{ObjIx, Resolver, RootIx, TypeIx};
 use rustc_hash::FxHashMap;
 
 use crate::maps::{MapKind, Walker};
-use crate::owners::RootNames;
+use crate::owners::{Group, Groups, RootNames, function_of, without_indices};
 use crate::program::Program;
 use crate::syncmap::{Inner, SHAPE};
 use crate::types::{TypeId, TypeTable};
@@ -42,6 +42,8 @@ struct Row {
     name: String,
     package: String,
     steps: Steps,
+    /// Machinery between the head of a map and its entries.
+    internal: bool,
 }
 
 /// Names of one heap. Holds everything it answers from.
@@ -62,9 +64,49 @@ impl Names {
     ) -> Self {
         let rows = shapes
             .iter()
-            .map(|info| row(program, &types, kinds, info.shape, info.size))
+            .map(|info| Row {
+                internal: is_internal(info.shape) || info.map_cells,
+                ..row(program, &types, kinds, info.shape, info.size)
+            })
             .collect();
         Self { rows, types, roots }
+    }
+
+    /// Number of types: their ids are below it.
+    pub fn types(&self) -> u32 {
+        self.rows.len() as u32
+    }
+
+    /// The program.
+    pub fn program(&self) -> &Program {
+        self.types.program()
+    }
+
+    /// Roots joined by who they belong to.
+    pub fn groups(&self) -> Groups {
+        self.roots.groups()
+    }
+
+    /// What a group of roots is called.
+    pub fn group_name<'a>(&'a self, group: &'a Group) -> Cow<'a, str> {
+        match group {
+            Group::Variable(name) => name.into(),
+            Group::Goroutine(index) => self.roots.goroutine(*index).into(),
+            Group::Goroutines(function) => format!("goroutines of {function}").into(),
+            Group::Other(kind) => (*kind).into(),
+        }
+    }
+
+    /// What a group of roots is called in every run of the same code.
+    pub fn group_key(&self, group: &Group) -> String {
+        match group {
+            Group::Variable(name) => without_indices(name),
+            Group::Goroutine(index) => {
+                format!("goroutine {}", function_of(self.roots.goroutine(*index)))
+            }
+            Group::Goroutines(function) => format!("goroutine {function}"),
+            Group::Other(kind) => (*kind).to_owned(),
+        }
     }
 
     fn row(&self, type_: TypeIx) -> Option<&Row> {
@@ -108,33 +150,86 @@ impl Resolver for Names {
             }
         }
     }
+
+    fn is_internal(&self, type_: TypeIx) -> bool {
+        self.row(type_).is_some_and(|r| r.internal)
+    }
+
+    fn field(&self, type_: TypeIx, slot: u32) -> u32 {
+        let offset = u64::from(slot) * 8;
+        let folded = match self.row(type_).map(|r| &r.steps) {
+            Some(Steps::Array(_, size)) if *size > 0 => offset % size,
+            Some(Steps::Cells(kind)) => match Self::part_of_cell(kind, offset) {
+                Some((CellPart::Key, at)) => kind.cell.keys + at,
+                Some((CellPart::Elem, at)) => kind.cell.elems + at,
+                None => 0,
+            },
+            Some(Steps::Inside) => 0,
+            _ => offset,
+        };
+        u32::try_from(folded / 8).unwrap_or(slot)
+    }
+
+    fn push_field(&self, type_: TypeIx, slot: u32, text: &mut String) {
+        match self.row(type_).map(|r| &r.steps) {
+            Some(Steps::Array(t, size)) => {
+                let offset = u64::from(slot) * 8 % (*size).max(1);
+                let _ = write!(text, "[...]{}", self.types.path(*t, offset));
+            }
+            // An offset says nothing that stays the same.
+            Some(Steps::Unknown) => {}
+            _ => self.push_step(ObjIx(0), type_, slot, text),
+        }
+    }
+
+    fn root_key(&self, root: RootIx) -> Cow<'_, str> {
+        self.roots.key(root, &self.types).into()
+    }
+}
+
+/// Shapes between the head of a map and its entries.
+fn is_internal(shape: Shape) -> bool {
+    matches!(
+        shape,
+        Shape::MapCells(_)
+            | Shape::MapTable
+            | Shape::MapDirectory
+            | Shape::MapExtra
+            | Shape::MapOverflowList
+            | Shape::MapOverflowArray
+    )
+}
+
+/// The two parts of a cell of a map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum CellPart {
+    Key,
+    Elem,
 }
 
 impl Names {
-    fn push_cell(&self, kind: &MapKind, offset: u64, expression: &mut String) {
+    /// Which part of a cell lies at `offset` of an array of buckets or groups, and where in that part; `None` for what
+    /// belongs to no cell, such as the pointer to the next overflow bucket.
+    fn part_of_cell(kind: &MapKind, offset: u64) -> Option<(CellPart, u64)> {
         let cell = &kind.cell;
         let within = offset % cell.size.max(1);
         let part = |first: u64, stride: u64, size: u64| {
             let at = within.checked_sub(first)?;
             (at / stride.max(1) < GROUP_SLOTS && at % stride.max(1) < size).then(|| at % stride)
         };
-        let stored = [
-            (
-                part(cell.elems, cell.elem_stride, cell.elem_size),
-                kind.elem,
-                kind.indirect_elem,
-            ),
-            (
-                part(cell.keys, cell.key_stride, cell.key_size),
-                kind.key,
-                kind.indirect_key,
-            ),
-        ];
-        // Neither key nor elem: the pointer to the next overflow bucket.
-        let Some((at, type_, indirect)) =
-            stored.into_iter().find_map(|(at, t, i)| Some((at?, t, i)))
-        else {
+        let elem = part(cell.elems, cell.elem_stride, cell.elem_size);
+        let key = || part(cell.keys, cell.key_stride, cell.key_size);
+        elem.map(|at| (CellPart::Elem, at))
+            .or_else(|| Some((CellPart::Key, key()?)))
+    }
+
+    fn push_cell(&self, kind: &MapKind, offset: u64, expression: &mut String) {
+        let Some((part, at)) = Self::part_of_cell(kind, offset) else {
             return;
+        };
+        let (type_, indirect) = match part {
+            CellPart::Key => (kind.key, kind.indirect_key),
+            CellPart::Elem => (kind.elem, kind.indirect_elem),
         };
         expression.push_str("[...]");
         if !indirect {
@@ -154,6 +249,7 @@ fn row(
         name: name.to_owned(),
         package: package.to_owned(),
         steps,
+        internal: false,
     };
     match shape {
         Shape::UntypedScan => plain("untyped (pointers)", "", Steps::Unknown),
@@ -173,6 +269,7 @@ fn row(
                 Some(inner) => Steps::Concurrent(inner, t),
                 None => Steps::Value(t),
             },
+            internal: false,
         },
         Shape::Array(t) => {
             let name = visible(types.name(t));
@@ -185,12 +282,14 @@ fn row(
                 },
                 package: types.package(t).to_owned(),
                 steps: Steps::Array(t, size),
+                internal: false,
             }
         }
         Shape::MapHeader(t) | Shape::Chan(t) => Row {
             name: types.name(t).to_owned(),
             package: String::new(),
             steps: Steps::Inside,
+            internal: false,
         },
         Shape::MapCells(t) => cells_row(types, kinds, t),
         Shape::Closure(code) => closure_row(program, types, code),
@@ -215,6 +314,7 @@ fn cells_row(types: &TypeTable, kinds: &FxHashMap<TypeId, MapKind>, map: TypeId)
         name: format!("map.{word}[{key}]{elem}"),
         package: String::new(),
         steps,
+        internal: false,
     }
 }
 
@@ -226,10 +326,20 @@ fn closure_row(program: &Program, types: &TypeTable, code: u64) -> Row {
         name: c.name.trim_start_matches('&').to_owned(),
         type_: types.from_dwarf(c.type_),
     });
+    let by_code = program
+        .code()
+        .and_then(|facts| types.known_rtype(facts.closure(leakscope_target::Addr(code))?));
+    let fields = by_code.map(|t| types.fields(t)).unwrap_or_default();
+    let captured = captured.chain(fields.into_iter().skip(1).map(|f| Captured {
+        offset: f.offset,
+        name: f.name.to_owned(),
+        type_: Some(f.type_),
+    }));
     Row {
         name: format!("func {name}"),
         package: package_of(name).to_owned(),
         steps: Steps::Captured(captured.collect()),
+        internal: false,
     }
 }
 

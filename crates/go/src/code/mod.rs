@@ -73,14 +73,18 @@ impl CodeFacts {
         &self.types
     }
 
-    /// The entry of a function that mentions the variable at `at`, or the one that most closely starts before it; with
-    /// the address that it mentions.
-    pub(crate) fn user(&self, at: Addr) -> Option<(Addr, Addr)> {
+    /// Whether the code mentions a package variable that starts at `at`.
+    pub(crate) fn is_mentioned(&self, at: Addr) -> bool {
+        self.users.binary_search_by_key(&at, |u| u.0).is_ok()
+    }
+
+    /// The entry of a function that mentions the variable at `at`, or the one that most closely starts before it.
+    pub(crate) fn user(&self, at: Addr) -> Option<Addr> {
         /// Variables that the code mentions only by their start are hardly larger.
         const NEAR: u64 = 256;
         let end = self.users.partition_point(|u| u.0 <= at);
         let (start, user) = *self.users.get(end.checked_sub(1)?)?;
-        (at.0 - start.0 < NEAR).then_some((start, user))
+        (at.0 - start.0 < NEAR).then_some(user)
     }
 }
 

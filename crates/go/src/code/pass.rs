@@ -55,6 +55,7 @@ pub(crate) fn read(
         };
         budget = left;
         scan.sink.function = start;
+        scan.sink.sets_up = name.ends_with(".init") || name.contains(".init.");
         scan.begin(receiver(name).map(|_| start));
         let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
         let mut instruction = Instruction::default();
@@ -71,6 +72,8 @@ pub(crate) fn read(
 #[derive(Default)]
 struct Pass {
     function: u64,
+    /// The present function only sets up its package: it says little about a variable that it uses.
+    sets_up: bool,
     events: Vec<(Event, Word)>,
     slots: FxHashMap<(u64, i64), Option<Word>>,
     closures: FxHashMap<u64, u64>,
@@ -102,7 +105,12 @@ impl Sink for Pass {
     }
 
     fn mentions_global(&mut self, global: u64) {
-        self.users.entry(global).or_insert(self.function);
+        if self.sets_up {
+            self.users.entry(global).or_insert(self.function);
+        } else {
+            // Packages come in the order of their dependencies: the last user says most.
+            self.users.insert(global, self.function);
+        }
     }
 
     fn returns(&mut self, word: Word) {

@@ -120,6 +120,11 @@ impl<'a, S: Sink> Scan<'a, S> {
         let address = fixed_address(i);
         if let Some(at) = address {
             self.mention(at);
+            // The address of a variable, or two words of it at once: the second word is its too.
+            let whole = i.mnemonic() == Mnemonic::Lea || i.memory_size().size() == 16;
+            if whole && self.ranges.is_data(at) {
+                self.sink.mentions_global(at.wrapping_add(8));
+            }
         }
         match i.mnemonic() {
             Mnemonic::Lea if i.op0_kind() == OpKind::Register => {

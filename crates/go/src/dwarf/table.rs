@@ -107,6 +107,7 @@ impl<'a> Writer<'a> {
         let _ = match t.tag {
             Tag::Struct => {
                 let elem = called(debug.elem(t));
+                self.todo.extend(debug.elem(t));
                 let _ = writeln!(out, "struct\t{name}\t{size}\t{kind}\t{elem}");
                 for f in debug.members(t) {
                     let size = debug.size_of(f.type_).unwrap_or(0);

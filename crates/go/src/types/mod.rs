@@ -4,6 +4,7 @@
 //! states where its descriptor is, so both are one [`TypeId`] here; descriptors without an entry get one of their own when
 //! they are first met.
 
+mod join;
 mod kind;
 mod maps;
 mod mask;
@@ -310,9 +311,9 @@ impl TypeTable {
             .read(&FileMemory(&self.program), self.rtype(id)?, key, elem)
     }
 
-    /// Whether a type is known whose descriptor lies at `at`.
-    pub(crate) fn is_known_rtype(&self, at: Addr) -> bool {
-        self.by_rtype.contains_key(&at.0)
+    /// The type whose descriptor lies at `at`, where it has been met before.
+    pub(crate) fn known_rtype(&self, at: Addr) -> Option<TypeId> {
+        self.by_rtype.get(&at.0).copied()
     }
 
     /// Whether values of the type never lie on the heap, so that the collector follows no pointer to them.

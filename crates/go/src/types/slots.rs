@@ -98,7 +98,7 @@ impl TypeTable {
             Kind::Pointer(target) | Kind::Slice(target) if self.is_not_in_heap(target) => {
                 Vec::new()
             }
-            Kind::Pointer(_) if self.full_name(id) == ANY_POINTER => one(SlotKind::Unsafe),
+            Kind::Pointer(_) if self.linker_name(id) == ANY_POINTER => one(SlotKind::Unsafe),
             Kind::Pointer(target) => one(SlotKind::Pointer(target)),
             Kind::UnsafePointer => one(SlotKind::Unsafe),
             Kind::String => one(SlotKind::String),

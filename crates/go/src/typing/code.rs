@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use crate::code::{CodeFacts, Says, receiver};
 use crate::coverage::Gaps;
 use crate::roots::{RootKind, Roots};
-use crate::types::{Slot, SlotKind, TypeId};
+use crate::types::{Kind, Slot, SlotKind, TypeId};
 
 use super::Typing;
 use super::statics::Static;
@@ -15,6 +15,12 @@ use super::walk::word;
 
 /// Bytes of an interface value.
 const INTERFACE: usize = 16;
+
+/// Characters of names of types that are not declared, or generic.
+const UNNAMED: [char; 5] = ['*', '[', '{', '(', ' '];
+/// The argument of generic types that stands for any pointer (`cmd/compile/internal/noder/reader.go`, `shapify`): such a
+/// type is not the object's.
+const ANY_POINTER: &str = "go.shape.*uint8";
 
 /// Types by the full name that functions have in front of their methods.
 type ByName = FxHashMap<String, TypeId>;
@@ -27,9 +33,6 @@ impl Typing<'_> {
         let Some(facts) = program.code() else {
             return;
         };
-        for at in facts.types() {
-            self.types.from_rtype(self.image, *at);
-        }
         let names = self.types_by_name();
         for (at, says) in facts.globals() {
             self.said(*at, *says, &names);
@@ -38,7 +41,7 @@ impl Typing<'_> {
         for module in program.modules() {
             for range in [module.data, module.bss] {
                 match self.image.bytes(range.start, range.len()) {
-                    Ok(bytes) => self.seed_words(facts, bytes),
+                    Ok(bytes) => self.seed_words(facts, range.start, bytes),
                     Err(_) => gaps.add("package variables not in the image", range.start),
                 }
             }
@@ -55,6 +58,7 @@ impl Typing<'_> {
             let name = self.types.name(id);
             if self.types.rtype(id).is_some()
                 && !package.is_empty()
+                && !name.contains(UNNAMED)
                 && let Some((_, name)) = name.split_once('.')
             {
                 names.entry(format!("{package}.{name}")).or_insert(id);
@@ -66,7 +70,12 @@ impl Typing<'_> {
     /// The type that the method with this entry belongs to.
     fn owner(&self, method: Addr, names: &ByName) -> Option<TypeId> {
         let function = self.program.functions().find(method)?;
-        names.get(&receiver(function.name())?).copied()
+        let name = receiver(function.name())?;
+        let in_table = || {
+            let die = self.program.debug().type_named(&name)?;
+            self.types.from_dwarf(die)
+        };
+        names.get(&name).copied().or_else(in_table)
     }
 
     /// The type and the words that are said to lie somewhere; a value where the type is that of all of it.
@@ -82,9 +91,16 @@ impl Typing<'_> {
             Says::Owner(_) | Says::Receiver(_) => self.owner(at, names)?,
             _ => self.types.from_rtype(self.image, at)?,
         };
+        if self.types.name(type_).contains(ANY_POINTER) {
+            return None;
+        }
         let kind = match says {
             Says::Value(_) | Says::Owner(_) => None,
-            Says::Pointer(_) | Says::Receiver(_) => Some(SlotKind::Pointer(type_)),
+            Says::Pointer(_) | Says::Receiver(_) => Some(match self.types.kind(type_) {
+                // The compiler makes the arrays of slices of known length as values.
+                Kind::Array { elem, .. } => SlotKind::Slice(elem),
+                _ => SlotKind::Pointer(type_),
+            }),
             Says::Slice(_) => Some(SlotKind::Slice(type_)),
             Says::Map(_) => Some(SlotKind::Map(type_)),
             Says::Chan(_) => Some(SlotKind::Chan(type_)),
@@ -101,13 +117,18 @@ impl Typing<'_> {
             None => (self.programs.of(self.types, type_), self.types.size(type_)),
             Some(kind) => {
                 let slot = Slot { offset: 0, kind };
-                let len = if matches!(kind, SlotKind::Slice(_)) {
-                    24
-                } else {
-                    8
-                };
                 let program = self.programs.add(self.types, std::iter::once(slot));
-                (program, len)
+                if let SlotKind::Slice(_) = kind {
+                    // The length may be another variable's: the pointer alone is what the code speaks of.
+                    let pointer = self.image.u64(at).unwrap_or(0);
+                    return self.values(program, &pointer_alone(pointer));
+                }
+                // Not all that a variable of one word has been used as is what it is now: a map lies on the heap.
+                let pointer = self.image.u64(at).unwrap_or(0);
+                if matches!(kind, SlotKind::Map(_)) && self.objects.find(pointer).is_none() {
+                    return;
+                }
+                (program, 8)
             }
         };
         let Ok(bytes) = self.image.bytes(at, len) else {
@@ -125,15 +146,20 @@ impl Typing<'_> {
         self.statics(program, at, bytes);
     }
 
-    /// Interface values and function values among package variables.
-    fn seed_words(&mut self, facts: &CodeFacts, bytes: &[u8]) {
+    /// Interface values and function values among package variables, whose `bytes` start at `start`. Interface values
+    /// only where the code mentions both words: neighbours may be two pointers of different variables.
+    fn seed_words(&mut self, facts: &CodeFacts, start: Addr, bytes: &[u8]) {
         for (i, rest) in bytes.chunks(8).enumerate() {
             let Some(first) = word(rest, 0).filter(|w| *w != 0) else {
                 continue;
             };
             let here = bytes.get(i * 8..).unwrap_or_default();
             self.known_func(facts, first);
-            if let Some(data) = here.get(8..INTERFACE) {
+            let at = Addr(start.0 + i as u64 * 8);
+            if let Some(data) = here.get(8..INTERFACE)
+                && facts.is_mentioned(at)
+                && facts.is_mentioned(Addr(at.0 + 8))
+            {
                 self.interface(first, data);
             }
             self.drain_if_long();
@@ -142,7 +168,7 @@ impl Typing<'_> {
 
     /// A word that is followed by the word in `data`: an interface value if the first is a type or an itab.
     fn interface(&mut self, first: u64, data: &[u8]) {
-        let is_type = self.types.is_known_rtype(Addr(first));
+        let is_type = self.types.known_rtype(Addr(first)).is_some();
         if !is_type && !self.is_itab(first) {
             return;
         }
@@ -183,8 +209,7 @@ impl Typing<'_> {
         }
     }
 
-    /// Live pointers on stacks: those in slots that the code uses for one thing alone, the data words of interface
-    /// values, and function values.
+    /// Live pointers on stacks: those in slots that the code uses for one thing alone, and function values.
     fn seed_frames(&mut self, facts: &CodeFacts, roots: &Roots, names: &ByName) {
         let mut ends: FxHashMap<u32, Option<(Addr, Addr)>> = FxHashMap::default();
         for root in &roots.roots {
@@ -192,14 +217,6 @@ impl Typing<'_> {
                 continue;
             };
             self.known_func(facts, root.value);
-            let before = slot.0.checked_sub(8).map(Addr);
-            if let Some(before) = before
-                && let Ok(bytes) = self.image.bytes(before, INTERFACE as u64)
-                && let Some(first) = word(bytes, 0)
-            {
-                let data = bytes.get(8..).unwrap_or_default();
-                self.interface(first, data);
-            }
             let place = match ends.get(&frame) {
                 Some(known) => *known,
                 None => {
@@ -214,11 +231,7 @@ impl Typing<'_> {
             {
                 let slot = Slot { offset: 0, kind };
                 let program = self.programs.add(self.types, std::iter::once(slot));
-                // A slice's length is in other slots: the object says how much there is.
-                let mut words = [0; 24];
-                words[..8].copy_from_slice(&root.value.to_le_bytes());
-                words[16] = 1;
-                self.values(program, &words);
+                self.values(program, &pointer_alone(root.value));
             }
             self.drain_if_long();
         }
@@ -233,6 +246,17 @@ impl Typing<'_> {
         let delta = u64::try_from(function.sp_delta(pc)?).ok()?;
         Some((function.entry(), frame.sp.checked_add(delta)?))
     }
+}
+
+/// A pointer as the first word of a slice that has room: the object says for how much.
+fn pointer_alone(pointer: u64) -> [u8; 24] {
+    let mut words = [0; 24];
+    let (first, rest) = words.split_at_mut(8);
+    first.copy_from_slice(&pointer.to_le_bytes());
+    if let Some(capacity) = rest.get_mut(8) {
+        *capacity = 1;
+    }
+    words
 }
 
 /// Where the fields of an itab lie that tell it from anything else.

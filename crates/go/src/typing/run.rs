@@ -46,6 +46,9 @@ impl<'a> Typing<'a> {
         roots: &Roots,
         census: &mut Census<'_>,
     ) -> Typed {
+        if let Some(facts) = program.code() {
+            types.join(image, facts.types());
+        }
         let mut typing = Self::new(image, objects, types, program, census.alloc);
         if let Some(chan) = typing.chan {
             typing.sudog = typing.of_type(chan.sudog).value;

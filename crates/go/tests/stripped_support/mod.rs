@@ -2,15 +2,18 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::layouts::Layouts;
+use leakscope_go::maps::MapInfo;
 use leakscope_go::program::Program;
+use leakscope_graph::Resolver;
 use leakscope_target::{CoreFile, map_file};
 use leakscope_testkit::{BuildFlags, CoreDump, Fixture, gcore};
 use serde_json::Value;
@@ -66,6 +69,28 @@ impl Twin {
         self.stripped_path()
     }
 
+    /// The core.
+    pub(crate) fn core(&self) -> &Path {
+        self.core.path()
+    }
+
+    /// A folder for files of this test.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The same executable, also without its table of sections.
+    pub(crate) fn without_sections(&self) -> Result<PathBuf> {
+        let mut bytes = std::fs::read(self.stripped_path())?;
+        // `e_shoff`, then `e_shnum` and `e_shstrndx`.
+        for field in [0x28..0x30, 0x3c..0x40] {
+            bytes.get_mut(field).context("ELF header")?.fill(0);
+        }
+        let path = self.folder.path().join("without-sections");
+        std::fs::write(&path, bytes)?;
+        Ok(path)
+    }
+
     /// The program in the core, read with the executable at `exe`.
     pub(crate) fn program(&self, exe: impl AsRef<Path>) -> Result<Program> {
         let exe = map_file(exe.as_ref())?;
@@ -116,7 +141,50 @@ pub(crate) fn rows(full: &GoHeap, bare: &GoHeap) -> String {
         bare.maps.len(),
     );
     for gap in bare.coverage.gaps.iter() {
-        let _ = write!(out, "\n    {} x {}", gap.count, gap.reason);
+        let _ = write!(
+            out,
+            "\n    {} x {} {:?}",
+            gap.count, gap.reason, gap.examples
+        );
     }
     out
+}
+
+/// Maps of `full` that are not the same in `bare`, as text.
+pub(crate) fn maps_apart(full: &GoHeap, bare: &GoHeap) -> Vec<String> {
+    let mut apart = Vec::new();
+    for map in &full.maps {
+        let same = |m: &&MapInfo| {
+            (m.address, m.len, m.cells, m.slots, m.bytes)
+                == (map.address, map.len, map.cells, map.slots, map.bytes)
+        };
+        if !bare.maps.iter().any(|m| same(&m)) {
+            let name = full.names.type_name(map.type_);
+            apart.push(format!(
+                "{} {name} of {} held by {}",
+                map.address,
+                map.len,
+                full.map_owner(map)
+            ));
+        }
+    }
+    apart
+}
+
+/// How often an object has two different names, by the names.
+pub(crate) fn names_apart(full: &GoHeap, bare: &GoHeap) -> BTreeMap<(String, String), (u64, u64)> {
+    let mut apart = BTreeMap::new();
+    for (object, size) in full.graph.sizes() {
+        let name = |heap: &GoHeap| {
+            heap.names
+                .type_name(heap.graph.type_of(object))
+                .into_owned()
+        };
+        let names = (name(full), name(bare));
+        if names.0 != names.1 && full.reach.is_reached(object) {
+            let count = apart.entry(names).or_insert((0, 0));
+            *count = (count.0 + 1, count.1 + size);
+        }
+    }
+    apart
 }

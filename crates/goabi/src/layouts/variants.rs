@@ -71,7 +71,8 @@ variants! {
     23 [] "1.23.9" "go1.23.txt";
     24 [] "1.24.11" "go1.24.txt";
     24 ["nospinbitmutex"] "1.24.11" "go1.24-nospinbitmutex.txt";
-    24 ["nosynchashtriemap"] "1.24.11" "go1.24.txt";
+    24 ["nosynchashtriemap"] "1.24.11" "go1.24-nosynchashtriemap.txt";
+    24 ["noswissmap", "nosynchashtriemap"] "1.24.11" "go1.24-noswissmap-nosynchashtriemap.txt";
     24 ["noswissmap"] "1.24.11" "go1.24-noswissmap.txt";
     25 [] "1.25.5" "go1.25.txt";
     25 ["greenteagc"] "1.25.5" "go1.25-greenteagc.txt";
@@ -140,7 +141,7 @@ mod tests {
             file(25, &both),
             ("go1.25-greenteagc-noswissmap.txt", Fit::Exact)
         );
-        assert_eq!(file(24, &["nosynchashtriemap"]), ("go1.24.txt", Fit::Exact));
+        assert_eq!(file(27, &["mapsplitgroup"]), ("go1.27.txt", Fit::Exact));
     }
 
     #[test]

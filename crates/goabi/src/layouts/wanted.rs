@@ -106,6 +106,15 @@ pub const STRUCTS: &[&str] = &[
     "sync.poolChainElt",
     "sync.poolDequeue",
     "sync.eface",
+    "sync.Map",
+    "sync.readOnly",
+    "sync.entry",
+    "internal/sync.HashTrieMap[interface {},interface {}]",
+    "internal/sync.node[interface {},interface {}]",
+    "internal/sync.entry[interface {},interface {}]",
+    "internal/sync.entry[go.shape.interface {},go.shape.interface {}]",
+    "internal/sync.indirect[interface {},interface {}]",
+    "internal/sync.indirect[go.shape.interface {},go.shape.interface {}]",
 ];
 
 /// Constants; one that ends in `*` stands for all that start so.
