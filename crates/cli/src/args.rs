@@ -64,11 +64,31 @@ pub(crate) enum Command {
         after_long_help = "EXAMPLES\n  leakscope maps 4242 --limit 5\n  leakscope maps core.4242 --exe ./service"
     )]
     Maps(HeapArgs),
+    /// Show what holds an object, all objects of a type, or the entries of a map
+    #[command(
+        after_long_help = "ABOUT is an address (0xc000012340), a type (main.session), or the owner of a map (main.server.sessions).\n\nEXAMPLES\n  leakscope why 4242 main.session\n  leakscope why leak.lks 0xc000012340"
+    )]
+    Why(WhyArgs),
+    /// List the goroutines by what they do, leaked ones first
+    #[command(
+        after_long_help = "Leaked are those that wait for something that nothing which can still run leads to, by the rule of Go 1.27's own profile.\n\nEXAMPLES\n  leakscope goroutines 4242\n  leakscope goroutines leak.lks --json"
+    )]
+    Goroutines(HeapArgs),
+    /// Show what grew between captures
+    #[command(
+        after_long_help = "EXAMPLES\n  leakscope diff before.lks 4242\n  leakscope diff monday.lks tuesday.lks wednesday.lks"
+    )]
+    Diff(DiffArgs),
     /// Show what the runtimes of processes count of themselves, again and again
     #[command(
         after_long_help = "Nothing is stopped: counters are read while the processes run. With -o FILE, once.\n\nEXAMPLES\n  leakscope top 4242\n  leakscope top 4242 sessiond --once --json"
     )]
     Top(TopArgs),
+    /// Save everything needed to analyse a process elsewhere, in one file
+    #[command(
+        after_long_help = "The file is NAME-PID.lks unless -o says otherwise, and every command takes it in place of a process.\n\nEXAMPLES\n  leakscope snap 4242\n  leakscope snap 4242 -o leak.lks --no-values\n  leakscope analyze leak.lks"
+    )]
+    Snap(SnapArgs),
     /// Show this machine's Go processes and whether they can be read
     #[command(after_long_help = "EXAMPLES\n  leakscope ps\n  leakscope ps --json")]
     Ps(Rows),
@@ -114,13 +134,54 @@ pub(crate) struct TopArgs {
     pub(crate) interval: Duration,
 }
 
+/// Whose heap to read, and what about it.
+#[derive(Args, Debug)]
+pub(crate) struct WhyArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// An address, a type, or the owner of a map
+    #[arg(value_name = "ABOUT", help_heading = "Arguments")]
+    pub(crate) about: String,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+/// What to compare.
+#[derive(Args, Debug)]
+pub(crate) struct DiffArgs {
+    /// Captures, oldest first: snapshots, cores, processes
+    #[arg(value_name = "TARGET", num_args = 2.., required = true, help_heading = "Arguments")]
+    pub(crate) targets: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+    #[command(flatten)]
+    pub(crate) rows: Rows,
+}
+
+/// What to save, and how.
+#[derive(Args, Debug)]
+pub(crate) struct SnapArgs {
+    #[command(flatten)]
+    pub(crate) target: TargetArgs,
+    /// Leave out what strings, numbers and buffers hold
+    #[arg(long, help_heading = "Output", env = "LEAKSCOPE_NO_VALUES", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) no_values: bool,
+}
+
 /// A target, and how it may be treated.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Target")]
 pub(crate) struct TargetArgs {
-    /// Process id, core file, or name of a process
+    /// Process id, core file, snapshot, or name of a process
     #[arg(value_name = "TARGET", help_heading = "Arguments")]
     pub(crate) target: OsString,
+    #[command(flatten)]
+    pub(crate) how: HowArgs,
+}
+
+/// How targets may be treated.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Target")]
+pub(crate) struct HowArgs {
     /// Executable of a core, if not where the core says
     #[arg(long, value_name = "PATH", env = "LEAKSCOPE_EXE", hide_env = true)]
     pub(crate) exe: Option<PathBuf>,
@@ -133,8 +194,18 @@ pub(crate) struct TargetArgs {
     pub(crate) no_stop: bool,
 }
 
+impl HowArgs {
+    /// One target treated like this.
+    pub(crate) fn of(&self, target: &OsString) -> TargetArgs {
+        TargetArgs {
+            target: target.clone(),
+            how: self.clone(),
+        }
+    }
+}
+
 /// Options of every command.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Output")]
 pub(crate) struct Common {
     /// Print JSON

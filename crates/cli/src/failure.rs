@@ -26,6 +26,13 @@ pub(crate) enum Failure {
         /// As given, raw.
         given: Vec<u8>,
     },
+    /// A heap with more in it than can be told apart.
+    TooLarge(leakscope_graph::TooLarge),
+    /// No object, type or map in the heap is meant by this.
+    NoSuchObject {
+        /// As asked for.
+        asked: String,
+    },
     /// A core whose executable was not given and is not where it was.
     NoExecutable {
         /// The core.
@@ -65,5 +72,11 @@ impl From<leakscope_go::layouts::MissingLayout> for Failure {
 impl From<leakscope_go::heap::BuildError> for Failure {
     fn from(error: leakscope_go::heap::BuildError) -> Self {
         Self::Build(error)
+    }
+}
+
+impl From<leakscope_graph::TooLarge> for Failure {
+    fn from(error: leakscope_graph::TooLarge) -> Self {
+        Self::TooLarge(error)
     }
 }

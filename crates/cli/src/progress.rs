@@ -61,6 +61,14 @@ impl Progress {
         self.current = Some((name, Instant::now()));
     }
 
+    /// How far the present phase has come.
+    pub(crate) fn step(&self, text: String) {
+        if let Shown::Bar(bar) = &self.shown {
+            bar.set_message(text);
+            bar.tick();
+        }
+    }
+
     /// Something the user should know about the answer.
     pub(crate) fn remark(&self, text: &str) {
         if !self.quiet {

@@ -52,9 +52,22 @@ pub struct Goroutines {
     list: Vec<Goroutine>,
     frames: Vec<Frame>,
     wait_reasons: Vec<String>,
+    clock: u64,
 }
 
 impl Goroutines {
+    /// A moment that had passed when the target was captured, in the runtime's nanoseconds: the latest one that the
+    /// runtime noted anywhere it is looked for. 0 where none was found.
+    pub fn clock(&self) -> u64 {
+        self.clock
+    }
+
+    /// How long a goroutine has waited at least, nanoseconds; `None` until a collection has seen it wait.
+    pub fn waited(&self, goroutine: &Goroutine) -> Option<u64> {
+        let blocked = goroutine.wait_reason.is_some() && goroutine.wait_since > 0;
+        blocked.then(|| self.clock.saturating_sub(goroutine.wait_since))
+    }
+
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Goroutine> {
         self.list.iter()
@@ -130,7 +143,29 @@ pub(crate) fn read(source: &RootSource<'_>, found: &mut Found<'_>) -> Goroutines
     for machine in machines.iter() {
         reader.system_stack(machine, found);
     }
+    let seen = reader.out.list.iter().map(|g| g.wait_since);
+    reader.out.clock = seen.chain(noted_moments(source)).max().unwrap_or(0);
     reader.out
+}
+
+/// Moments that the runtime notes as it works, in its nanoseconds: when the network was last polled (proc.go,
+/// `sched.lastpoll`), and the last collection's end (mstats.go, `memstats.last_gc_nanotime`).
+fn noted_moments<'a>(source: &RootSource<'a>) -> impl Iterator<Item = u64> + 'a {
+    let (image, program) = (source.image, source.program);
+    [
+        ("runtime.sched", "lastpoll"),
+        ("runtime.memstats", "last_gc_nanotime"),
+    ]
+    .into_iter()
+    .filter_map(move |(global, field)| {
+        let debug = program.debug();
+        let found = debug.global(global)?;
+        let offset = debug.field_of(found.type_, field)?.offset;
+        let at = found.addr.checked_add(offset)?.wrapping_add(program.bias());
+        image.u64(Addr(at)).ok()
+    })
+    // Beyond a hundred years of uptime it is no moment.
+    .filter(|moment| *moment < 100 * 365 * 24 * 3600 * 1_000_000_000)
 }
 
 fn wait_reasons(image: &Image, layouts: &Layouts) -> Vec<String> {

@@ -8,19 +8,20 @@ use leakscope_graph::{
 use leakscope_target::{AddrRange, Fault, Image, Thread};
 
 use crate::coverage::{Amount, Coverage, Gaps};
+use crate::foundation::Foundation;
 use crate::goroutine_leaks::{GoroutineLeaks, WaitSource, Waits, hides_references};
 use crate::goroutines::Goroutines;
 use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
-use crate::maps::{Census, MapInfo, MapLayouts, alloc_rules};
+use crate::maps::MapInfo;
 use crate::objects::Objects;
 use crate::owners::RootNames;
 use crate::program::Program;
 use crate::resolver::Names;
-use crate::roots::{RootSource, Roots};
+use crate::roots::Roots;
 use crate::specials::{SpecialKind, Specials};
 use crate::types::{GcMasks, TypeTable};
-use crate::typing::{TINY_BLOCK, Typed, Typing, UNTYPED_NOSCAN, UNTYPED_SCAN};
+use crate::typing::{TINY_BLOCK, Typed, UNTYPED_NOSCAN, UNTYPED_SCAN};
 
 /// Captured bytes between two returns of memory to the kernel while references are collected.
 const RELEASE_STEP: u64 = 8 << 20;
@@ -46,6 +47,8 @@ pub struct GoHeap {
     pub goroutines: Goroutines,
     /// Which of them are blocked for good.
     pub leaks: GoroutineLeaks,
+    /// Where objects lie in the target.
+    pub objects: Objects,
     /// Sums in the runtime's own accounting.
     pub totals: Totals,
     /// What share of the heap is named, and every gap.
@@ -101,20 +104,14 @@ impl GoHeap {
         threads: &[Thread],
     ) -> Result<Self, BuildError> {
         let mut gaps = Gaps::default();
-        let objects = Objects::read(&image, layouts, &mut gaps)?;
         let mut types = TypeTable::new(program.clone());
-        let roots = {
-            let source = RootSource {
-                image: &image,
-                program,
-                layouts,
-                objects: &objects,
-                threads,
-                masks: &GcMasks::new(program, &image),
-            };
-            Roots::read(source, &mut gaps)
-        };
-        let unread = hides_references(&gaps);
+        let Foundation {
+            objects,
+            roots,
+            typed,
+            maps,
+            unread,
+        } = Foundation::read(program, layouts, &image, threads, &mut types, &mut gaps)?;
         let waits = Waits::read(WaitSource {
             image: &image,
             program,
@@ -123,11 +120,6 @@ impl GoHeap {
             roots: &roots,
             threads,
         });
-        let alloc = alloc_rules(layouts);
-        let map_layouts = MapLayouts::resolve(program.debug());
-        let mut census = Census::new(&image, &objects, alloc, map_layouts, &mut gaps);
-        let typed = Typing::run(&image, &objects, &mut types, program, &roots, &mut census);
-        let maps = census.finish();
         let Typed {
             type_of,
             shapes,
@@ -151,6 +143,7 @@ impl GoHeap {
             names: Names::new(program, types, &shapes, &kinds, root_names),
             goroutines: roots.goroutines,
             leaks,
+            objects,
             graph,
             reach,
             histogram,

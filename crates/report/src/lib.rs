@@ -14,10 +14,12 @@ mod units;
 
 pub use address::Address;
 pub use doc::{
-    Amount, AnalyzeDoc, Capture, Check, Classic, CounterRow, Coverage, DoctorDoc, Document, Gap,
-    Generation, Goroutines, Growth, Head, Heap, HistoDoc, Kept, MapRow, MapSums, MapsDoc, Method,
-    PackageRow, Process, ProcessRow, PsDoc, SCHEMA_VERSION, Status, Swiss, Target, TargetKind,
-    Tool, TopDoc, TypeRow,
+    Amount, AnalyzeDoc, Capture, CaptureRow, Check, Classic, CounterRow, Coverage, DiffDoc,
+    DoctorDoc, Document, EntryRow, Gap, Generation, GoroutineGroup, GoroutineRow, Goroutines,
+    GoroutinesDoc, Growth, GrowthRow, Head, Heap, HistoDoc, HolderKind, Kept, Leak, MapRow,
+    MapSums, MapsDoc, Method, PackageRow, PathRow, Place, Process, ProcessRow, PsDoc, Question,
+    SCHEMA_VERSION, SnapDoc, Status, SuspectRow, Swiss, Target, TargetKind, Tool, TopDoc, TypeRow,
+    Verdict, WhyDoc,
 };
 pub use json::to_json;
 pub use render::{Page, Render};

@@ -2,16 +2,23 @@
 
 use schemars::{Schema, schema_for};
 
-use crate::{AnalyzeDoc, DoctorDoc, HistoDoc, MapsDoc, PsDoc, TopDoc};
+use crate::{
+    AnalyzeDoc, DiffDoc, DoctorDoc, GoroutinesDoc, HistoDoc, MapsDoc, PsDoc, SnapDoc, TopDoc,
+    WhyDoc,
+};
 
 /// Every document's name and JSON Schema (draft 2020-12), by name.
-pub fn schemas() -> [(&'static str, Schema); 6] {
+pub fn schemas() -> [(&'static str, Schema); 10] {
     [
         ("analyze", schema_for!(AnalyzeDoc)),
+        ("diff", schema_for!(DiffDoc)),
         ("doctor", schema_for!(DoctorDoc)),
+        ("goroutines", schema_for!(GoroutinesDoc)),
         ("histo", schema_for!(HistoDoc)),
         ("maps", schema_for!(MapsDoc)),
         ("ps", schema_for!(PsDoc)),
+        ("snap", schema_for!(SnapDoc)),
         ("top", schema_for!(TopDoc)),
+        ("why", schema_for!(WhyDoc)),
     ]
 }

@@ -5,15 +5,19 @@ mod samples;
 use leakscope_report::{Page, Render};
 use unicode_width::UnicodeWidthStr;
 
-fn documents() -> [(&'static str, Box<dyn Render>); 7] {
+fn documents() -> [(&'static str, Box<dyn Render>); 11] {
     [
         ("analyze", Box::new(samples::analyze())),
+        ("diff", Box::new(samples::diff())),
         ("doctor", Box::new(samples::doctor())),
+        ("goroutines", Box::new(samples::goroutines())),
         ("histo", Box::new(samples::histo())),
         ("maps", Box::new(samples::maps_doc())),
         ("ps", Box::new(samples::ps())),
+        ("snap", Box::new(samples::snap())),
         ("top", Box::new(samples::top(3))),
         ("top-one", Box::new(samples::top(1))),
+        ("why", Box::new(samples::why())),
     ]
 }
 

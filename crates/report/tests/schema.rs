@@ -26,11 +26,15 @@ fn the_committed_schemas_are_those_of_the_code() {
 fn every_document_obeys_its_schema() {
     let documents = [
         leakscope_report::to_json(&samples::analyze()),
+        leakscope_report::to_json(&samples::diff()),
         leakscope_report::to_json(&samples::doctor()),
+        leakscope_report::to_json(&samples::goroutines()),
         leakscope_report::to_json(&samples::histo()),
         leakscope_report::to_json(&samples::maps_doc()),
         leakscope_report::to_json(&samples::ps()),
+        leakscope_report::to_json(&samples::snap()),
         leakscope_report::to_json(&samples::top(3)),
+        leakscope_report::to_json(&samples::why()),
     ];
     for ((name, schema), json) in leakscope_report::schemas().into_iter().zip(documents) {
         let document: Value = serde_json::from_slice(&json.unwrap()).unwrap();

@@ -198,6 +198,25 @@ impl Image {
         self.segments.iter().filter(copied).map(|s| s.range)
     }
 
+    /// `len` copied bytes at `at`, to be changed; `None` where they were not copied, or not in one piece.
+    pub fn copied_mut(&mut self, at: Addr, len: u64) -> Option<&mut [u8]> {
+        let i = self.segments.partition_point(|s| s.range.end <= at);
+        let s = self.segments.get(i).filter(|s| s.range.start <= at)?;
+        let Source::Copied { region, offset } = s.source else {
+            return None;
+        };
+        let skipped = at.0 - s.range.start.0;
+        if len > s.range.len() - skipped {
+            return None;
+        }
+        let from = offset.checked_add(usize::try_from(skipped).ok()?)?;
+        let to = from.checked_add(usize::try_from(len).ok()?)?;
+        self.regions
+            .get_mut(region)?
+            .as_mut_slice()
+            .get_mut(from..to)
+    }
+
     /// Gives the memory behind `range` back to the kernel. Copied bytes there must not be read again: they would read as
     /// zeros. Bytes that lie in files are only dropped from this process's resident memory and stay readable.
     pub fn release(&mut self, range: AddrRange) {

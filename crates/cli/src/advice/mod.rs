@@ -2,6 +2,7 @@
 
 mod core_file;
 mod go;
+mod snapshot;
 mod target;
 
 use std::error::Error;
@@ -84,6 +85,15 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
             )
             .fix("list the processes that can be read: leakscope ps")
         }
+        Failure::TooLarge(error) => {
+            Advice::of("heap.too-large", error).fix("leakscope histo and maps need less")
+        }
+        Failure::NoSuchObject { asked } => Advice::new(
+            "heap.no-such-object",
+            format!("{asked} is no address of an object, no type of one, and owns no map"),
+        )
+        .fix("types: leakscope histo TARGET --all")
+        .fix("owners and addresses of maps: leakscope maps TARGET --all"),
         Failure::NoExecutable { core, hint, why } => {
             let advice = Advice::new(
                 "core.no-executable",

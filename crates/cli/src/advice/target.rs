@@ -3,7 +3,7 @@
 use leakscope_report::bytes;
 use leakscope_target::Error;
 
-use super::{Advice, core_file};
+use super::{Advice, core_file, snapshot};
 
 pub(super) fn advice(error: &Error) -> Advice {
     let about = |code| Advice::of(code, error);
@@ -68,6 +68,7 @@ pub(super) fn advice(error: &Error) -> Advice {
             .fix("try again: the process may have been starting or ending")
             .fix("take a core and analyse that: gcore PID"),
         Error::Read(_) => about("copy.read").fix("see what stands in the way: leakscope doctor PID"),
+        Error::Snapshot { path, source } => snapshot::advice(&path.display().to_string(), source),
         Error::Core { path, source } => core_file::advice(&path.display().to_string(), source),
         Error::Open { .. } => about("file.open").fix("check the path and its permissions"),
         Error::NotAFile { .. } => about("file.kind").fix("name a core file, a process id, or the name of a process"),

@@ -4,4 +4,5 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod heap;
 pub(crate) mod ps;
+pub(crate) mod snap;
 pub(crate) mod top;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text};
-use leakscope_target::{CoreFile, Error, drop_privileges, map_file};
+use leakscope_target::{CoreFile, Error, map_file};
 
-use super::{Captured, describe};
+use super::{Captured, How, describe};
 use crate::args::TargetArgs;
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -20,6 +20,7 @@ const DELETED: &[u8] = b" (deleted)";
 pub(super) fn capture(
     path: &Path,
     args: &TargetArgs,
+    how: How,
     progress: &mut Progress,
 ) -> Result<Captured, Failure> {
     progress.phase("opening the core");
@@ -40,15 +41,13 @@ pub(super) fn capture(
         hint: hint.clone(),
         why,
     };
-    let executable = match (&args.exe, &hint) {
+    let executable = match (&args.how.exe, &hint) {
         (Some(given), _) => map_file(given)?,
         (None, Some(hint)) => map_file(Path::new(OsStr::from_bytes(hint)))
             .map_err(|e| no_executable(e.to_string()))?,
         (None, None) => return Err(no_executable("it was not named".to_owned())),
     };
-    if let Err(e) = drop_privileges() {
-        progress.remark(&format!("cannot give up privileges: {e}"));
-    }
+    how.drop_privileges(progress);
     let image = core.image(Some(&executable)).map_err(wrong)?.build();
     progress.phase("reading the executable and its debug info");
     let program = Arc::new(Program::open(executable, core.mappings(), &image)?);
@@ -65,6 +64,7 @@ pub(super) fn capture(
         layouts,
         image,
         threads: core.threads().to_vec(),
+        mappings: core.mappings().to_vec(),
         target,
         capture,
         gaps,
@@ -77,7 +77,7 @@ fn about(core: &CoreFile, path: &Path, args: &TargetArgs) -> Target {
     Target {
         pid: core.pid(),
         name: (!name.is_empty()).then(|| Text::new(name)),
-        executable: match &args.exe {
+        executable: match &args.how.exe {
             Some(given) => Some(Text::new(given.as_os_str().as_bytes())),
             None => core.exe_path_hint().map(Text::new),
         },

@@ -9,10 +9,10 @@ use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text, bytes};
 use leakscope_target::{
     CaptureOptions, Error, Fault, Freezer, LiveProcess, Method as StopMethod, Phase,
-    ProcessSummary, StopReport, drop_privileges,
+    ProcessSummary, StopReport,
 };
 
-use super::{Captured, describe};
+use super::{Captured, Contents, How, describe};
 use crate::args::TargetArgs;
 use crate::failure::Failure;
 use crate::head::now;
@@ -21,9 +21,10 @@ use crate::progress::Progress;
 pub(super) fn capture(
     pid: i32,
     args: &TargetArgs,
+    how: How,
     progress: &mut Progress,
 ) -> Result<Captured, Failure> {
-    if args.exe.is_some() {
+    if args.how.exe.is_some() {
         progress
             .remark("--exe is for cores: of a process, the very executable that it runs is read");
     }
@@ -43,19 +44,19 @@ pub(super) fn capture(
     };
     let layouts = describe(&program, &mut target, progress)?;
     let mut planner = GoPlanner::new(&program, layouts.clone());
-    if let Some(wanted) = noscan_cells(&program, &layouts) {
+    if how.contents == Contents::Needed
+        && let Some(wanted) = noscan_cells(&program, &layouts)
+    {
         planner = planner.noscan_where(wanted);
     }
     let options = CaptureOptions {
-        max_stop: args.max_stop,
-        no_stop: args.no_stop,
+        max_stop: args.how.max_stop,
+        no_stop: args.how.no_stop,
         ..CaptureOptions::default()
     };
     let captured = process.capture(&mut planner, &options, &mut |phase| tell(phase, progress))?;
     let taken_at = now();
-    if let Err(e) = drop_privileges() {
-        progress.remark(&format!("cannot give up privileges: {e}"));
-    }
+    how.drop_privileges(progress);
     remark(&captured.stop, progress);
     let mut image = captured.image;
     program.exe().add_static(program.bias(), &mut image);
@@ -64,6 +65,7 @@ pub(super) fn capture(
         layouts,
         image: image.build(),
         threads: captured.threads,
+        mappings: captured.mappings,
         target,
         gaps: gaps(&captured.stop),
         capture: describe_stop(&captured.stop, taken_at),

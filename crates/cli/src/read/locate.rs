@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use leakscope_target::{Error, find_by_name};
+use leakscope_target::{Error, SnapshotFile, find_by_name};
 
 use crate::failure::Failure;
 
@@ -15,11 +15,11 @@ use crate::failure::Failure;
 pub(super) enum Place {
     /// A live process.
     Process(i32),
-    /// A file, supposed to be a core.
+    /// A file: a snapshot, or supposed to be a core.
     File(PathBuf),
 }
 
-/// What `given` means. A number is a process id; what has a slash is a path; a core in the present folder goes before a
+/// What `given` means. A number is a process id; what has a slash is a path; a core or snapshot in the present folder goes before a
 /// process of the same name, and that before any other file.
 pub(super) fn locate(given: &OsStr) -> Result<Place, Failure> {
     if let Some(pid) = given.to_str().and_then(|text| text.parse().ok()) {
@@ -27,7 +27,7 @@ pub(super) fn locate(given: &OsStr) -> Result<Place, Failure> {
     }
     let path = Path::new(given);
     let name = given.as_encoded_bytes();
-    if name.contains(&b'/') || is_core(path) {
+    if name.contains(&b'/') || is_core(path) || is_snapshot(path) {
         return Ok(Place::File(path.to_owned()));
     }
     match find_by_name(name) {
@@ -44,14 +44,22 @@ pub(super) fn locate(given: &OsStr) -> Result<Place, Failure> {
 fn is_core(path: &Path) -> bool {
     /// `e_type` of a core, at offset 16 of the header.
     const ET_CORE: [u8; 2] = [4, 0];
-    let regular = path.metadata().is_ok_and(|m| m.is_file());
+    start(path).is_some_and(|start| start.starts_with(b"\x7fELF") && start[16..] == ET_CORE)
+}
+
+/// Whether the file starts as a snapshot does.
+pub(super) fn is_snapshot(path: &Path) -> bool {
+    start(path).is_some_and(|start| SnapshotFile::is_one(&start))
+}
+
+/// The first bytes of a regular file.
+fn start(path: &Path) -> Option<[u8; 18]> {
     let mut start = [0; 18];
-    regular
-        && File::open(path)
-            .and_then(|mut file| file.read_exact(&mut start))
-            .is_ok()
-        && start.starts_with(b"\x7fELF")
-        && start[16..] == ET_CORE
+    if !path.metadata().ok()?.is_file() {
+        return None;
+    }
+    File::open(path).ok()?.read_exact(&mut start).ok()?;
+    Some(start)
 }
 
 #[cfg(test)]

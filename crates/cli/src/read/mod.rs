@@ -3,6 +3,8 @@
 mod core_file;
 mod live;
 mod locate;
+mod snapshot;
+mod stripped;
 
 use std::sync::Arc;
 
@@ -11,7 +13,9 @@ use leakscope_go::heap::GoHeap;
 use leakscope_go::layouts::Layouts;
 use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Target, Text};
-use leakscope_target::{Image, Thread};
+use leakscope_target::{Image, Mapping, Thread, drop_privileges};
+
+pub(crate) use self::snapshot::{Snapped, snap};
 
 use self::locate::Place;
 use crate::args::TargetArgs;
@@ -38,18 +42,37 @@ struct Captured {
     layouts: Layouts,
     image: Image,
     threads: Vec<Thread>,
+    mappings: Vec<Mapping>,
     target: Target,
     capture: Capture,
     gaps: Vec<Gap>,
     rss: Option<u64>,
 }
 
-/// Reads the heap of the target that `args` name.
+/// Reads the heap of the target that `args` name, the last one that is read.
 pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
-    let captured = match locate::locate(&args.target)? {
-        Place::Process(pid) => live::capture(pid, args, progress)?,
-        Place::File(path) => core_file::capture(&path, args, progress)?,
+    let how = How {
+        contents: Contents::Needed,
+        last: true,
     };
+    read_as(args, how, progress)
+}
+
+/// Reads the heap of one of several targets: privileges are kept for the others.
+pub(crate) fn read_one_of_many(
+    args: &TargetArgs,
+    last: bool,
+    progress: &mut Progress,
+) -> Result<Subject, Failure> {
+    let how = How {
+        contents: Contents::Needed,
+        last,
+    };
+    read_as(args, how, progress)
+}
+
+fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+    let captured = capture(args, how, progress)?;
     progress.phase("rebuilding the heap");
     let heap = GoHeap::build(
         &captured.program,
@@ -59,6 +82,7 @@ pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject
     )?;
     let mut gaps = captured.gaps;
     gaps.extend(beyond(&captured.program));
+    gaps.extend(stripped::gaps(&captured.program));
     Ok(Subject {
         heap,
         target: captured.target,
@@ -66,6 +90,42 @@ pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject
         gaps,
         rss: captured.rss,
     })
+}
+
+/// Which of a target's bytes to capture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Contents {
+    /// Those that rebuilding the heap takes.
+    Needed,
+    /// All that lies in objects too.
+    All,
+}
+
+/// How to capture a target.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct How {
+    contents: Contents,
+    /// No other target is opened after it: privileges are given up.
+    last: bool,
+}
+
+impl How {
+    /// Once the target is open, nothing more needs the rights that took.
+    fn drop_privileges(self, progress: &Progress) {
+        if self.last
+            && let Err(e) = drop_privileges()
+        {
+            progress.remark(&format!("cannot give up privileges: {e}"));
+        }
+    }
+}
+
+fn capture(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Captured, Failure> {
+    match locate::locate(&args.target)? {
+        Place::Process(pid) => live::capture(pid, args, how, progress),
+        Place::File(path) if locate::is_snapshot(&path) => snapshot::capture(&path, how, progress),
+        Place::File(path) => core_file::capture(&path, args, how, progress),
+    }
 }
 
 /// What of a program lies beyond what leakscope has been tested with.
@@ -106,6 +166,7 @@ fn describe(
     target.runtime = Some("go".into());
     target.runtime_version = Some(Text::new(&exe.build_info().version));
     target.debug_info = Some(exe.has_debug_info());
+    stripped::remark(program, progress);
     if version.support() == Support::Newer {
         progress.remark(&format!(
             "{version} is newer than go1.{}, the newest release that leakscope knows: mind the coverage",

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Amount, Head, MapRow, MapSums, Text, TypeRow};
+use crate::{Amount, Head, MapRow, MapSums, SuspectRow, Text, TypeRow};
 
 /// The overview of one heap.
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
@@ -15,6 +15,10 @@ pub struct AnalyzeDoc {
     pub process: Process,
     /// The heap by the runtime's own accounting.
     pub heap: Heap,
+    /// Number of places where memory accumulates; `suspects` holds the most telling.
+    pub suspect_count: u64,
+    /// Places where memory accumulates, the most telling first.
+    pub suspects: Vec<SuspectRow>,
     /// Number of types of reachable objects; `types` holds the largest.
     pub type_count: u64,
     /// The types with most bytes.
@@ -41,6 +45,10 @@ pub struct Process {
 pub struct Goroutines {
     /// Number of goroutines that are not dead.
     pub count: u64,
+    /// Of these, blocked for good.
+    pub leaked: u64,
+    /// Of these, blocked for good but for a doubt.
+    pub suspect: u64,
     /// Bytes of spans that the runtime manages by hand: their stacks (`MemStats.StackInuse`) and the collector's buffers.
     pub manual_bytes: u64,
 }

@@ -1,7 +1,7 @@
 //! What every document says about itself: which tool, which target, how it was captured, what the answer rests on.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{Address, Text};
 
@@ -18,6 +18,14 @@ pub enum Document {
     Histo,
     /// Every map.
     Maps,
+    /// A snapshot that was written.
+    Snap,
+    /// Growth between captures.
+    Diff,
+    /// Goroutines.
+    Goroutines,
+    /// Ways from roots to objects.
+    Why,
     /// Processes of this machine.
     Ps,
     /// Preconditions.
@@ -53,19 +61,21 @@ pub struct Tool {
 }
 
 /// Where the target's bytes came from.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TargetKind {
     /// A running process.
     Live,
     /// A core file.
     Core,
+    /// A snapshot of a process or a core.
+    Snapshot,
     /// This machine as a whole.
     Host,
 }
 
 /// What was looked at. `null` means not known or not applicable.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Target {
     /// Where the bytes came from.
     pub kind: TargetKind,
@@ -77,6 +87,8 @@ pub struct Target {
     pub executable: Option<Text>,
     /// Path of the core file.
     pub core: Option<Text>,
+    /// Path of the snapshot.
+    pub snapshot: Option<Text>,
     /// The language runtime: `go`.
     pub runtime: Option<Text>,
     /// The runtime's version as it names itself, such as `go1.27.3`.
@@ -94,6 +106,7 @@ impl Target {
             name: None,
             executable: None,
             core: None,
+            snapshot: None,
             runtime: None,
             runtime_version: None,
             debug_info: None,
@@ -102,7 +115,7 @@ impl Target {
 }
 
 /// How the target's memory was read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Method {
     /// Copied while every thread was stopped.
@@ -116,7 +129,7 @@ pub enum Method {
 }
 
 /// How and when the target was captured. `null` means not measured or not applicable.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Capture {
     /// How its memory was read.
     pub method: Method,
@@ -182,7 +195,7 @@ pub struct Coverage {
 }
 
 /// Things of one kind that could not be read or made sense of.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Gap {
     /// What was being read and what was wrong with it.
     pub reason: Text,

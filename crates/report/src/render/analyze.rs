@@ -5,13 +5,16 @@ use std::fmt::Write as _;
 use super::head::{coverage, fact, opening};
 use super::histo::{amount, types};
 use super::maps::{sums, top};
+use super::suspects::suspects;
 use super::{HEADER, Page, Render, UNKNOWN};
-use crate::{Amount, AnalyzeDoc, bytes, things};
+use crate::{Amount, AnalyzeDoc, Goroutines, bytes, count, things};
 
 impl Render for AnalyzeDoc {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
         opening(&mut out, page, &self.head);
+        suspects(&mut out, page, &self.suspects, self.suspect_count);
+        out.push('\n');
         let rss = self.process.rss_bytes.map_or(UNKNOWN.to_owned(), bytes);
         let threads = self
             .process
@@ -23,8 +26,9 @@ impl Render for AnalyzeDoc {
             page,
             "process",
             &format!(
-                "resident {rss}, {threads}, {}, {} of stacks and collector buffers",
+                "resident {rss}, {threads}, {}{}, {} of stacks and collector buffers",
                 things(goroutines.count, "goroutine"),
+                leaked(goroutines),
                 bytes(goroutines.manual_bytes)
             ),
         );
@@ -44,6 +48,23 @@ impl Render for AnalyzeDoc {
             top(&mut out, page, &self.maps, &self.map_sums);
         }
         out
+    }
+}
+
+/// ` (12 leaked, 1 suspect)`; nothing where none is.
+fn leaked(goroutines: &Goroutines) -> String {
+    let parts: Vec<String> = [
+        (goroutines.leaked, "leaked"),
+        (goroutines.suspect, "suspect"),
+    ]
+    .into_iter()
+    .filter(|(n, _)| *n > 0)
+    .map(|(n, word)| format!("{} {word}", count(n)))
+    .collect();
+    if parts.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", parts.join(", "))
     }
 }
 

@@ -73,6 +73,13 @@ fn target(target: &Target, columns: usize) -> String {
                 shorten(&core, columns.saturating_sub(20))
             )
         }
+        TargetKind::Snapshot => {
+            let snapshot = named(&target.snapshot);
+            format!(
+                "snapshot {} (pid {pid})",
+                shorten(&snapshot, columns.saturating_sub(20))
+            )
+        }
         TargetKind::Host => "this machine".to_owned(),
     }
 }

@@ -4,13 +4,18 @@
 //! alone. Names in it are escaped, so that every escape sequence in the text is one of ours.
 
 mod analyze;
+mod diff;
 mod doctor;
+mod goroutines;
 mod head;
 mod histo;
 mod maps;
 mod ps;
+mod snap;
+mod suspects;
 mod table;
 mod top;
+mod why;
 
 use anstyle::{AnsiColor, Style};
 

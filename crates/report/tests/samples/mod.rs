@@ -1,6 +1,10 @@
 //! One document of each kind, with values that strain the layout.
 
+mod holders;
+
 use leakscope_report::*;
+
+pub(crate) use holders::{diff, goroutines, why};
 
 /// Names that a hostile target could choose.
 pub(crate) const HOSTILE: &str = "ev\x1b[2Jil\u{202e}gnp.\x07\u{200b}\nx";
@@ -39,6 +43,17 @@ fn core() -> Target {
         runtime_version: Some("go1.23.9".into()),
         debug_info: Some(true),
         ..Target::of(TargetKind::Core)
+    }
+}
+
+/// What a snapshot came to.
+pub(crate) fn snap() -> SnapDoc {
+    SnapDoc {
+        head: head(Document::Snap, live(), stopped(), Coverage::default()),
+        snapshot: format!("/var/tmp/{HOSTILE}.lks").into(),
+        unpacked_bytes: 540 << 20,
+        written_bytes: 130 << 20,
+        values: true,
     }
 }
 
@@ -185,6 +200,8 @@ pub(crate) fn analyze() -> AnalyzeDoc {
             threads: Some(12),
             goroutines: Goroutines {
                 count: 1025,
+                leaked: 12,
+                suspect: 1,
                 manual_bytes: 8 << 20,
             },
             rss_bytes: None,
@@ -202,6 +219,8 @@ pub(crate) fn analyze() -> AnalyzeDoc {
             spans: 66_000,
             span_bytes: 530 << 20,
         },
+        suspect_count: 5,
+        suspects: holders::suspects(),
         type_count: 812,
         types: types(),
         map_sums: SUMS,

@@ -1,34 +1,47 @@
 //! Documents made of a heap.
 
+pub(crate) mod diff;
+pub(crate) mod goroutines;
+pub(crate) mod suspects;
+pub(crate) mod why;
+
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use leakscope_go::coverage::Amount as GoAmount;
 use leakscope_go::heap::GoHeap;
 use leakscope_go::maps::{MapInfo, Structure};
-use leakscope_graph::{Histogram, Resolver, TypeRow as GraphRow};
+use leakscope_graph::{Histogram, Resolver, Threshold, TypeRow as GraphRow};
 use leakscope_report::{
     Address, Amount, AnalyzeDoc, Classic, Coverage, Document, Gap, Generation, Goroutines, Growth,
     Head, Heap, HistoDoc, Kept, MapRow, MapSums, MapsDoc, PackageRow, Process, Swiss, Text,
     TypeRow,
 };
 
+use self::suspects::Holders;
+use crate::failure::Failure;
 use crate::head::head;
 use crate::read::Subject;
 
 /// The overview, with at most `limit` types and maps.
-pub(crate) fn analyze(subject: &Subject, limit: Option<usize>) -> AnalyzeDoc {
+pub(crate) fn analyze(subject: &Subject, limit: Option<usize>) -> Result<AnalyzeDoc, Failure> {
     let heap = &subject.heap;
+    let mut suspects = Holders::of(heap)?.suspects(Threshold::default());
+    let suspect_count = suspects.len() as u64;
+    suspects.truncate(limit.unwrap_or(usize::MAX));
+    let (leaked, suspect) = goroutines::leaked(heap);
     let totals = &heap.totals;
     let mut types = types(heap, &heap.histogram.reachable);
     let type_count = types.len() as u64;
     types.truncate(limit.unwrap_or(usize::MAX));
-    AnalyzeDoc {
+    Ok(AnalyzeDoc {
         head: head_of(Document::Analyze, subject),
         process: Process {
             threads: subject.capture.threads,
             goroutines: Goroutines {
                 count: totals.goroutines,
+                leaked,
+                suspect,
                 manual_bytes: totals.manual_bytes,
             },
             rss_bytes: subject.rss,
@@ -50,15 +63,17 @@ pub(crate) fn analyze(subject: &Subject, limit: Option<usize>) -> AnalyzeDoc {
             spans: totals.spans,
             span_bytes: totals.span_bytes,
         },
+        suspect_count,
+        suspects,
         type_count,
         types,
         map_sums: map_sums(&heap.maps),
         maps: maps(heap, limit),
-    }
+    })
 }
 
 /// Objects by type and package. The lists are cut to `limit`.
-pub(crate) fn histo(subject: &Subject, limit: Option<usize>) -> HistoDoc {
+pub(crate) fn histo(subject: &Subject, limit: Option<usize>) -> Result<HistoDoc, Failure> {
     let heap = &subject.heap;
     let limit = limit.unwrap_or(usize::MAX);
     let mut types_ = types(heap, &heap.histogram.reachable);
@@ -78,22 +93,22 @@ pub(crate) fn histo(subject: &Subject, limit: Option<usize>) -> HistoDoc {
     types_.truncate(limit);
     unreachable.truncate(limit);
     packages.truncate(limit);
-    HistoDoc {
+    Ok(HistoDoc {
         types: types_,
         packages,
         unreachable,
         ..doc
-    }
+    })
 }
 
 /// Maps, the largest first, at most `limit` of them.
-pub(crate) fn maps_doc(subject: &Subject, limit: Option<usize>) -> MapsDoc {
+pub(crate) fn maps_doc(subject: &Subject, limit: Option<usize>) -> Result<MapsDoc, Failure> {
     let heap = &subject.heap;
-    MapsDoc {
+    Ok(MapsDoc {
         head: head_of(Document::Maps, subject),
         sums: map_sums(&heap.maps),
         maps: maps(heap, limit),
-    }
+    })
 }
 
 fn head_of(document: Document, subject: &Subject) -> Head {

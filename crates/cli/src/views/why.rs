@@ -1,0 +1,221 @@
+//! The ways from roots to objects, in words.
+
+use leakscope_go::heap::GoHeap;
+use leakscope_graph::{
+    ClassIx, Held, Node, ObjIx, Path, Resolver, Strength, TypePaths, freed_without,
+};
+use leakscope_report::{Amount, Document, PathRow, Question, Text, WhyDoc};
+use leakscope_target::Addr;
+
+use super::head_of;
+use super::suspects::Holders;
+use crate::failure::Failure;
+use crate::read::Subject;
+
+/// References at either end of a way that are spelled out.
+const ENDS: usize = 12;
+/// Types at either end of a way that are told.
+const TYPES: usize = 8;
+
+/// What a question means in a heap.
+enum Asked {
+    Object(ObjIx),
+    Map(ObjIx),
+    Type(Vec<ObjIx>, String),
+}
+
+/// Why what `about` names is in memory; at most `limit` ways.
+pub(crate) fn why(subject: &Subject, about: &str, limit: usize) -> Result<WhyDoc, Failure> {
+    let heap = &subject.heap;
+    let holders = Holders::of(heap)?;
+    let asked = ask(heap, about)?;
+    let mut paths = TypePaths::new(&heap.graph, &heap.reach, &heap.names);
+    let mut doc = WhyDoc {
+        head: head_of(Document::Why, subject),
+        question: Question::Object,
+        about: Text::default(),
+        address: None,
+        objects: Amount::default(),
+        retained_bytes: 0,
+        unreachable: Amount::default(),
+        paths: Vec::new(),
+        path_count: 0,
+    };
+    match asked {
+        Asked::Object(object) => {
+            doc.about = type_of(heap, object);
+            doc.address = Some(holders.address(object));
+            count(heap, &[object], &mut doc);
+            doc.retained_bytes = holders.tree.retained(object);
+            let ways = paths.distinct(object, limit);
+            doc.path_count = ways.len() as u64;
+            for way in ways {
+                doc.paths.push(PathRow {
+                    path: Text::new(way.path.expression(&heap.graph, &heap.names)),
+                    types: types(heap, &way.path, object),
+                    count: way.alike,
+                    bytes: heap.graph.size(object),
+                    certain: certain(heap, &way.path),
+                    example: holders.address(object),
+                    fingerprint: fingerprint(&paths, way.class),
+                });
+            }
+        }
+        Asked::Map(head) => {
+            doc.question = Question::Map;
+            doc.about = type_of(heap, head);
+            doc.address = Some(holders.address(head));
+            let entries: Vec<ObjIx> = holders
+                .tree
+                .held_objects(Node::Object(head))
+                .filter(|o| *o != head && !heap.names.is_internal(heap.graph.type_of(*o)))
+                .collect();
+            count(heap, &entries, &mut doc);
+            doc.retained_bytes = holders.tree.retained(head);
+            merged(&holders, &mut paths, &entries, limit, &mut doc);
+        }
+        Asked::Type(objects, name) => {
+            doc.question = Question::Type;
+            doc.about = Text::new(name);
+            count(heap, &objects, &mut doc);
+            let mut asked = fixedbitset(heap, &objects);
+            let freed = freed_without(&heap.graph, &heap.reach, |o| asked.contains(o.index()));
+            asked.clear();
+            doc.retained_bytes = freed.bytes;
+            merged(&holders, &mut paths, &objects, limit, &mut doc);
+        }
+    }
+    Ok(doc)
+}
+
+fn fixedbitset(heap: &GoHeap, objects: &[ObjIx]) -> fixedbitset::FixedBitSet {
+    let mut set = fixedbitset::FixedBitSet::with_capacity(heap.graph.objects() as usize);
+    set.extend(objects.iter().map(|o| o.index()));
+    set
+}
+
+/// An address in hex, the name of a type, or the owner of a map.
+fn ask(heap: &GoHeap, about: &str) -> Result<Asked, Failure> {
+    if let Some(digits) = about.strip_prefix("0x") {
+        let found = u64::from_str_radix(digits, 16)
+            .ok()
+            .and_then(|at| heap.objects.find(at));
+        let found = found.ok_or_else(|| Failure::NoSuchObject {
+            asked: about.to_owned(),
+        })?;
+        let object = ObjIx(found.obj);
+        let is_map = heap
+            .maps
+            .iter()
+            .any(|map| map.address == Addr(found.base) && map.object == Some(object));
+        return Ok(if is_map {
+            Asked::Map(object)
+        } else {
+            Asked::Object(object)
+        });
+    }
+    let wanted: Vec<bool> = (0..heap.names.types())
+        .map(|t| heap.names.type_name(leakscope_graph::TypeIx(t)) == about)
+        .collect();
+    let of_type = |o: &ObjIx| wanted.get(heap.graph.type_of(*o).index()) == Some(&true);
+    let objects: Vec<ObjIx> = (0..heap.graph.objects())
+        .map(ObjIx)
+        .filter(of_type)
+        .collect();
+    if !objects.is_empty() {
+        return Ok(Asked::Type(objects, about.to_owned()));
+    }
+    let owned = heap.maps.iter().find(|map| heap.map_owner(map) == about);
+    owned
+        .and_then(|map| map.object)
+        .map(Asked::Map)
+        .ok_or_else(|| Failure::NoSuchObject {
+            asked: about.to_owned(),
+        })
+}
+
+fn type_of(heap: &GoHeap, object: ObjIx) -> Text {
+    Text::new(heap.names.type_name(heap.graph.type_of(object)).as_bytes())
+}
+
+/// Counts the objects asked about.
+fn count(heap: &GoHeap, objects: &[ObjIx], doc: &mut WhyDoc) {
+    for object in objects {
+        let amount = if heap.reach.is_reached(*object) {
+            &mut doc.objects
+        } else {
+            &mut doc.unreachable
+        };
+        amount.objects += 1;
+        amount.bytes += heap.graph.size(*object);
+    }
+}
+
+/// The ways to many objects, those of the same types and fields as one.
+fn merged(
+    holders: &Holders<'_>,
+    paths: &mut TypePaths<'_>,
+    objects: &[ObjIx],
+    limit: usize,
+    doc: &mut WhyDoc,
+) {
+    let heap = holders.heap;
+    let merged = paths.merge(objects.iter().map(|o| (*o, heap.graph.size(*o))));
+    doc.path_count = merged.paths.len() as u64;
+    for way in merged.paths.iter().take(limit) {
+        let Some(path) = Path::folded(&heap.graph, &heap.reach, way.example, ENDS, ENDS) else {
+            continue;
+        };
+        let Held { objects, bytes } = way.sum;
+        doc.paths.push(PathRow {
+            path: Text::new(alike(heap, &path)),
+            types: types(heap, &path, way.example),
+            count: objects,
+            bytes,
+            certain: certain(heap, &path),
+            example: holders.address(way.example),
+            fingerprint: fingerprint(paths, way.class),
+        });
+    }
+}
+
+/// A way with every index left out: it stands for many.
+fn alike(heap: &GoHeap, path: &Path) -> String {
+    let mut text = heap.names.root_key(path.root).into_owned();
+    for (i, step) in path.steps.iter().enumerate() {
+        if path.omitted.is_some_and(|o| o.after == i) {
+            text.push_str("[…]");
+        }
+        let type_ = heap.graph.type_of(step.holder);
+        heap.names.push_field(type_, step.slot, &mut text);
+    }
+    text
+}
+
+/// Types on a way, its ends where it is long.
+fn types(heap: &GoHeap, path: &Path, object: ObjIx) -> Vec<Text> {
+    let mut types: Vec<Text> = path
+        .steps
+        .iter()
+        .filter(|s| !heap.names.is_internal(heap.graph.type_of(s.holder)))
+        .map(|s| type_of(heap, s.holder))
+        .collect();
+    types.push(type_of(heap, object));
+    types.dedup();
+    if types.len() > 2 * TYPES {
+        let tail = types.split_off(types.len() - TYPES);
+        types.truncate(TYPES);
+        types.push("…".into());
+        types.extend(tail);
+    }
+    types
+}
+
+fn certain(heap: &GoHeap, path: &Path) -> bool {
+    heap.graph.root(path.root).strength == Strength::Strong
+}
+
+fn fingerprint(paths: &TypePaths<'_>, class: ClassIx) -> Option<Text> {
+    let fingerprint = leakscope_graph::Fingerprint::of_text(paths.text(class));
+    Some(Text::new(fingerprint.to_string()))
+}
