@@ -187,3 +187,33 @@ fn what_a_running_goroutine_holds_is_not_called_leaked() -> Result<()> {
     }
     Ok(())
 }
+
+/// Stops of the busy program per version.
+const STOPS: u32 = 25;
+
+#[test]
+fn no_goroutine_of_a_busy_program_is_called_leaked() -> Result<()> {
+    for version in versions()? {
+        let fixture = Fixture::build("busy", &version, &BuildFlags::default())?;
+        let running = fixture.spawn(&["-pace", "50us"])?;
+        for stop in 0..STOPS {
+            std::thread::sleep(std::time::Duration::from_millis(u64::from(stop * 7 % 23)));
+            let case = Case::live(running.pid(), Value::Null)?;
+            let program = std::sync::Arc::clone(&case.program);
+            let (heap, _) = case.heap()?;
+            for (index, goroutine) in (0u32..).zip(heap.goroutines.iter()) {
+                let frames = heap.goroutines.frames(goroutine).iter();
+                let names: Vec<&str> = frames
+                    .filter_map(|f| program.functions().find(f.lookup_pc()))
+                    .map(|f| f.name())
+                    .collect();
+                ensure!(
+                    heap.leaks.verdict(index) != Verdict::Leaked,
+                    "go{version}, stop {stop}: {names:?} waits for {:?}",
+                    heap.leaks.awaited(index)
+                );
+            }
+        }
+    }
+    Ok(())
+}

@@ -4,6 +4,7 @@ use fixedbitset::FixedBitSet;
 use leakscope_graph::{HeapGraph, ObjIx};
 
 use super::frames::{StackRoots, goroutine_of};
+use super::relevant::Question;
 use super::waits::{Standing, Waits};
 use super::{Doubt, Verdict};
 use crate::roots::{Root, RootKind};
@@ -114,6 +115,7 @@ impl<'a> Judge<'a> {
                 self.blocked -= 1;
             }
         }
+        self.leave_out_what_does_not_matter();
         for root in self.roots {
             if !root.kind.is_weak() && self.is_free(root.kind) {
                 self.mark(ObjIx(root.obj));
@@ -129,6 +131,27 @@ impl<'a> Judge<'a> {
             }
         }
         self.spread(State::FreePerhaps);
+    }
+
+    /// Counts as marked from the start what leads to nothing awaited: marking does not even look at it.
+    fn leave_out_what_does_not_matter(&mut self) {
+        let mut rooted = FixedBitSet::with_capacity(self.graph.objects() as usize);
+        for root in self.roots {
+            if !root.kind.is_weak() && self.is_free(root.kind) {
+                rooted.insert(root.obj as usize);
+            }
+        }
+        let question = Question {
+            graph: self.graph,
+            awaited: &self.awaited,
+            rooted: &rooted,
+            with_hidden: &self.with_hidden,
+            hidden: self.waits.hidden(),
+        };
+        if let Some(relevant) = question.relevant() {
+            self.marked = relevant;
+            self.marked.toggle_range(..);
+        }
     }
 
     /// Whether a root is of nobody, or of somebody who is not blocked.

@@ -31,6 +31,7 @@
 mod frames;
 mod mark;
 mod reasons;
+mod relevant;
 #[cfg(test)]
 mod tests;
 mod waits;
