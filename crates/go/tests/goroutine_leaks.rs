@@ -217,3 +217,19 @@ fn no_goroutine_of_a_busy_program_is_called_leaked() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn a_stripped_program_gives_the_same_verdicts() -> Result<()> {
+    for version in versions()? {
+        let flags = BuildFlags {
+            ldflags: "-s -w".to_owned(),
+            ..BuildFlags::default()
+        };
+        let fixture = Fixture::build("leaks", &version, &flags)?;
+        let running = fixture.spawn(&[])?;
+        let truth = running.truth().clone();
+        let found = found(Case::live(running.pid(), truth.clone())?)?;
+        equal_to_truth(&found, &truth).with_context(|| format!("go{version}"))?;
+    }
+    Ok(())
+}
