@@ -17,7 +17,7 @@ const HEADER: [u8; 8] = [0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8];
 /// Rounds of random damage per version.
 const ROUNDS: u64 = 40;
 /// Bytes damaged in one round.
-const HITS: u64 = 400;
+const HITS: u64 = 20_000;
 
 /// Opens the program of `core` with a copy of the stripped executable that `damage` has changed.
 fn open(

@@ -60,7 +60,12 @@ fn layouts_and_variables_are_those_of_the_debug_information() -> Result<()> {
             let found = Layouts::resolve(program.debug(), &version, program.bias());
             found.map(|l| format!("{l:#?}"))
         };
-        assert_eq!(layouts(&full)?, layouts(&bare)?, "go{version}");
+        let (full, bare) = (layouts(&full)?, layouts(&bare)?);
+        for (i, (a, b)) in full.lines().zip(bare.lines()).enumerate() {
+            let around: Vec<_> = full.lines().skip(i.saturating_sub(4)).take(8).collect();
+            assert_eq!(a, b, "go{version}, near {around:?}");
+        }
+        assert_eq!(full.len(), bare.len(), "go{version}");
     }
     Ok(())
 }

@@ -341,8 +341,8 @@ pub(super) const ANCHORS: &[Anchor] = &[
     },
     Anchor {
         global: "runtime.aeskeysched",
-        functions: &["runtime.alginit", "runtime.memhash64", "runtime.memhash32"],
-        access: Access::Any,
+        functions: &["runtime.memhash64", "runtime.memhash32"],
+        access: Access::Bytes(16),
         field: "",
         agree: 2,
         check: checks::inside,
@@ -352,11 +352,10 @@ pub(super) const ANCHORS: &[Anchor] = &[
     Anchor {
         global: "internal/runtime/maps.aeskeysched",
         functions: &[
-            "internal/runtime/maps.AlgInit",
             "internal/runtime/maps.memHash64AES",
             "internal/runtime/maps.memHash32AES",
         ],
-        access: Access::Any,
+        access: Access::Bytes(16),
         field: "",
         agree: 2,
         check: checks::inside,

@@ -11,7 +11,7 @@ mod find;
 mod header;
 mod list;
 
-use leakscope_goabi::layouts::{Fit, choose};
+use leakscope_goabi::layouts::choose;
 use leakscope_target::Memory;
 
 use crate::binary::Executable;
@@ -21,6 +21,7 @@ use crate::moduledata::{self, FIRST, Module};
 use crate::pclntab::Functions;
 
 pub(crate) use code::bytes as code_of;
+pub use leakscope_goabi::layouts::Fit;
 pub use list::Lost;
 
 /// What is known of a program without debug information.

@@ -127,7 +127,8 @@ impl<'a> Writer<'a> {
             }
             Tag::Function => writeln!(out, "func\t{name}\t{kind}"),
             Tag::Typedef => {
-                self.todo.extend(target);
+                let parts = [target, debug.key(t), debug.elem(t)];
+                self.todo.extend(parts.into_iter().flatten());
                 let (target, key, elem) =
                     (called(target), called(debug.key(t)), called(debug.elem(t)));
                 writeln!(out, "name\t{name}\t{kind}\t{size}\t{target}\t{key}\t{elem}")
