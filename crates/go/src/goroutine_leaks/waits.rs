@@ -8,7 +8,7 @@ use super::Awaited;
 use super::frames::{Innermost, StackRoots};
 use super::reasons::{self, Wait};
 use crate::goroutines::Goroutine;
-use crate::layouts::Layouts;
+use crate::layouts::{Field, Layouts};
 use crate::objects::Objects;
 use crate::program::Program;
 use crate::roots::Roots;
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
             let Some((obj, entry)) = self.entry(at, goroutine.at) else {
                 return Found::Unclear;
             };
-            let chan = Addr(layout.chan.get(entry));
+            let chan = either(entry, layout.chan, layout.chan_traced);
             if !self.awaits(waits, chan) {
                 return Found::Unclear;
             }
@@ -224,7 +224,7 @@ impl<'a> Reader<'a> {
         let Some((obj, entry)) = self.entry(at, goroutine.at) else {
             return Found::Unclear;
         };
-        let elem = Addr(layout.elem.get(entry));
+        let elem = either(entry, layout.elem, layout.elem_traced);
         let awaited = if elem.is_nil() {
             match self.cond(at, frames) {
                 Ok(Some(list)) => list,
@@ -301,6 +301,15 @@ impl<'a> Reader<'a> {
 
 /// No condition variable holds the entry.
 struct NotFound;
+
+/// What an entry is about: the number that is always set, or where an image lacks what is no pointer, the pointer beside
+/// it, which is the same but while the runtime looks for leaks itself (runtime2.go, `maybeTraceablePtr`).
+fn either(entry: &[u8], number: Field, traced: Field) -> Addr {
+    match number.get(entry) {
+        0 => Addr(traced.get(entry)),
+        at => Addr(at),
+    }
+}
 
 /// Threads that stand on their system stack without a processor, ascending: what others wait for is held by none of them
 /// (proc.go, `stopm`, `findRunnable`: timers run and goroutines are made ready by threads that have one).
