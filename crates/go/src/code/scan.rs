@@ -189,7 +189,7 @@ impl<'a, S: Sink> Scan<'a, S> {
                 let word = match (address, stack_slot(i)) {
                     _ if i.op0_register().size() != 8 => Word::Unknown,
                     (Some(at), _) if self.ranges.is_data(at) => Word::Global(at),
-                    (None, Some(offset)) => self.state.slot(self.state.from_return(offset)),
+                    (None, Some(offset)) => self.state.slot(self.state.above_return(offset)),
                     _ => Word::Unknown,
                 };
                 self.state.set(i.op0_register(), word);
@@ -221,7 +221,7 @@ impl<'a, S: Sink> Scan<'a, S> {
     }
 
     fn store_slot(&mut self, offset: i64, word: Word) {
-        let offset = self.state.from_return(offset);
+        let offset = self.state.above_return(offset);
         self.state.set_slot(offset, word);
         if !self.lost {
             self.sink.slot(offset, word);

@@ -71,7 +71,7 @@ impl State {
     }
 
     /// The offset from the return address of what lies `offset` above the stack pointer.
-    pub(super) fn from_return(&self, offset: i64) -> i64 {
+    pub(super) fn above_return(&self, offset: i64) -> i64 {
         offset.wrapping_sub(self.depth)
     }
 
