@@ -7,6 +7,7 @@
 mod address;
 mod doc;
 mod json;
+mod pprof;
 mod render;
 mod schema;
 mod text;
@@ -22,6 +23,7 @@ pub use doc::{
     Verdict, WhyDoc,
 };
 pub use json::to_json;
+pub use pprof::Pprof;
 pub use render::{Page, Render};
 pub use schema::schemas;
 pub use text::{MAX_TEXT, Text};
