@@ -6,7 +6,7 @@ use leakscope_go::error::Error as GoError;
 use leakscope_go::maps::noscan_cells;
 use leakscope_go::planner::GoPlanner;
 use leakscope_go::program::Program;
-use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text, bytes};
+use leakscope_report::{Address, Capture, Gap, Method, Target, TargetKind, Text, bytes};
 use leakscope_target::{
     CaptureOptions, Error, Fault, Freezer, LiveProcess, Method as StopMethod, Phase,
     ProcessSummary, StopReport,
@@ -156,6 +156,10 @@ fn gaps(stop: &StopReport) -> Vec<Gap> {
     vec![Gap {
         reason: reason.into(),
         count: stop.skipped_ranges as u64,
-        examples: Vec::new(),
+        examples: stop
+            .first_skipped
+            .iter()
+            .map(|range| Address(range.start.0))
+            .collect(),
     }]
 }

@@ -313,7 +313,8 @@ fn span_ranges(
         bytes
     };
     if !raw.noscan() {
-        if large && raw.large_type.0.is_multiple_of(rules.page_size) {
+        let own_pages = raw.large_type.0.is_multiple_of(rules.page_size);
+        if large && own_pages && !raw.large_type.is_nil() {
             // A type made for this one object, in pages of its own: up to 1.23, the pointer program of a large type
             // is unrolled behind it, a bit per word (mbitmap.go, `heapSetType`).
             push(range(raw.large_type, UNROLLED_TYPE + bytes / 64))?;

@@ -16,6 +16,7 @@ use crate::foundation::Foundation;
 use crate::heap::BuildError;
 use crate::layouts::Layouts;
 use crate::program::Program;
+use crate::spans::MAX_ADDRESS;
 use crate::threads::Machines;
 use crate::types::TypeTable;
 use rules::{Keep, Rules, is_of_runtime};
@@ -182,7 +183,7 @@ impl Addresses {
 
     /// Whether a word could be an address. One past the end of memory counts.
     fn may_be(&self, word: u64) -> bool {
-        if word < LOWEST_ADDRESS || word >= crate::spans::MAX_ADDRESS {
+        if !(LOWEST_ADDRESS..MAX_ADDRESS).contains(&word) {
             return false;
         }
         let i = self.ranges.partition_point(|r| r.end.0 < word);

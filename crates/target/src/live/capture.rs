@@ -25,6 +25,9 @@ const GROWTH_MOST: u64 = 24 << 20;
 /// Room for mappings that appear between rehearsal and stop, bytes of `/proc/PID/maps`.
 const MAPS_ROOM: usize = 64 << 10;
 
+/// Ranges that could not be copied of which the report tells where they are.
+const EXAMPLES: usize = 3;
+
 /// What an attempt yields.
 struct Outcome {
     image: ImageBuilder,
@@ -219,6 +222,7 @@ impl LiveProcess {
             torn: method == Method::NoStop,
             skipped_bytes: o.copied.skipped.iter().map(AddrRange::len).sum(),
             skipped_ranges: o.copied.skipped.len(),
+            first_skipped: o.copied.skipped.iter().take(EXAMPLES).copied().collect(),
             freezer,
         };
         Ok(Capture {

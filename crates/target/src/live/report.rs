@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{Freezer, ImageBuilder, Mapping, Thread};
+use crate::{AddrRange, Freezer, ImageBuilder, Mapping, Thread};
 
 /// How to capture.
 #[derive(Clone, Debug)]
@@ -98,6 +98,8 @@ pub struct StopReport {
     pub skipped_bytes: u64,
     /// Pieces of that.
     pub skipped_ranges: usize,
+    /// The first few of them.
+    pub first_skipped: Vec<AddrRange>,
     /// Whether freezing leakscope's cgroup could have prolonged the stop up to the thaw.
     pub freezer: Freezer,
 }
