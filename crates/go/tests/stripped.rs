@@ -93,7 +93,7 @@ fn same(full: &GoHeap, bare: &GoHeap, context: &str) {
     let maybe = &full.totals.maybe_reachable;
     assert_eq!(*maybe, bare.totals.maybe_reachable, "{context}");
     assert_eq!(full.totals.goroutines, bare.totals.goroutines, "{context}");
-    let share = 100.0 * named(bare);
+    let share = named(bare);
     assert!(share >= NAMED, "{context}: {share:.1} %");
     // Maps that the code never uses by their type are not found, and debug information leaves out variables that the
     // linker could tell nothing of; maps found both ways are the same.
