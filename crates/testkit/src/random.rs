@@ -11,7 +11,10 @@ impl Random {
     }
 
     /// A generator with another seed on every run, which is printed: `what` says whose it is.
-    #[expect(clippy::print_stderr, reason = "whoever sees a test fail needs the seed")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "whoever sees a test fail needs the seed"
+    )]
     pub fn seeded_by_clock(what: &str) -> Self {
         let seed = std::time::SystemTime::UNIX_EPOCH
             .elapsed()
