@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,7 +25,8 @@ EXAMPLES
   leakscope histo sessiond --all            all types of the process of that name
   leakscope maps core.4242 --exe ./service  every map of a core
   leakscope analyze 4242 --max-stop 50ms    never stop it for longer than that
-  leakscope histo 4242 --json -o histo.json
+  leakscope histo 4242 -o histo.json        JSON into a file
+  leakscope analyze 4242 -o heap.pb.gz      for go tool pprof
   leakscope top 4242                        counters of its runtime, every 2 s
   leakscope doctor 4242                     why it cannot be read, and what helps";
 
@@ -194,6 +196,18 @@ pub(crate) struct HowArgs {
     pub(crate) no_stop: bool,
 }
 
+impl Command {
+    /// Whether its result may be a pprof profile.
+    pub(crate) fn makes_profiles(&self) -> bool {
+        matches!(self, Self::Analyze(_) | Self::Histo(_))
+    }
+
+    /// Whether -o names something else than a document.
+    pub(crate) fn writes_no_document(&self) -> bool {
+        matches!(self, Self::Snap(_) | Self::Completions { .. })
+    }
+}
+
 impl HowArgs {
     /// One target treated like this.
     pub(crate) fn of(&self, target: &OsString) -> TargetArgs {
@@ -211,7 +225,10 @@ pub(crate) struct Common {
     /// Print JSON
     #[arg(long, global = true, env = "LEAKSCOPE_JSON", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) json: bool,
-    /// Write to FILE, mode 0600 (- is standard output)
+    /// Write to FILE, mode 0600; x.json, x.pb.gz: as such
+    ///
+    /// The file is only for you (mode 0600); - is standard output. A name that ends in .json asks for JSON, one that ends
+    /// in .pb.gz, of analyze and histo, for a pprof profile whose stacks are the ways from roots to objects.
     #[arg(
         short,
         long,
@@ -284,6 +301,23 @@ pub(crate) struct Rows {
     /// All rows; JSON of lists has them anyway
     #[arg(long, env = "LEAKSCOPE_ALL", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) all: bool,
+}
+
+impl Common {
+    /// Whether the result is to be a pprof profile.
+    pub(crate) fn wants_profile(&self) -> bool {
+        self.output_ends_with(b".pb.gz")
+    }
+
+    /// Whether the name of the result asks for JSON.
+    pub(crate) fn names_json(&self) -> bool {
+        self.output_ends_with(b".json")
+    }
+
+    fn output_ends_with(&self, end: &[u8]) -> bool {
+        let name = self.output.as_ref().map(|o| o.as_os_str().as_bytes());
+        name.is_some_and(|name| name.ends_with(end))
+    }
 }
 
 impl Rows {

@@ -26,6 +26,11 @@ pub(crate) enum Failure {
         /// As given, raw.
         given: Vec<u8>,
     },
+    /// A profile was asked for from a command that makes none.
+    NoProfile {
+        /// The file that was to be one.
+        path: PathBuf,
+    },
     /// A heap with more in it than can be told apart.
     TooLarge(leakscope_graph::TooLarge),
     /// No object, type or map in the heap is meant by this.

@@ -28,7 +28,8 @@ use crate::progress::{Progress, line};
 const FAILED: u8 = 2;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let mut cli = Cli::parse();
+    cli.common.json |= cli.common.names_json() && !cli.command.writes_no_document();
     panic::set_hook(Box::new(report_panic));
     // Wraps the hook above: the target is let go before a word is written.
     leakscope_target::release_on_panic();
@@ -54,6 +55,13 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
     })?;
     protect_others(progress)?;
     output::check(&cli.common)?;
+    if let Some(path) = &cli.common.output
+        && cli.common.wants_profile()
+        && !cli.command.makes_profiles()
+        && !cli.command.writes_no_document()
+    {
+        return Err(Failure::NoProfile { path: path.clone() });
+    }
     match &cli.command {
         Command::Analyze(args) => commands::heap::analyze(args, &cli.common, progress),
         Command::Histo(args) => commands::heap::histo(args, &cli.common, progress),

@@ -48,10 +48,7 @@ pub(crate) fn document<D: Serialize + Render>(
     limit: Option<usize>,
 ) -> Result<(), Failure> {
     let bytes = if options.json {
-        to_json(doc).map_err(|e| Failure::Output {
-            path: PathBuf::new(),
-            source: e.into(),
-        })?
+        to_json(doc).map_err(|e| unwritable(e.into()))?
     } else {
         let page = Page {
             columns: columns(options),
@@ -60,6 +57,14 @@ pub(crate) fn document<D: Serialize + Render>(
         styled(doc.render(&page), options)
     };
     write(&bytes, options)
+}
+
+/// A result that could not be put together.
+pub(crate) fn unwritable(source: io::Error) -> Failure {
+    Failure::Output {
+        path: PathBuf::new(),
+        source,
+    }
 }
 
 /// Writes ready bytes as the options say.

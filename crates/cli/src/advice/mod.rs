@@ -85,6 +85,15 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
             )
             .fix("list the processes that can be read: leakscope ps")
         }
+        Failure::NoProfile { path } => Advice::new(
+            "output.no-profile",
+            format!(
+                "{} would be a pprof profile, which this command does not make",
+                path.display()
+            ),
+        )
+        .fix("make one of all objects: leakscope analyze TARGET -o FILE.pb.gz")
+        .fix("choose a name that does not end in .pb.gz"),
         Failure::TooLarge(error) => {
             Advice::of("heap.too-large", error).fix("leakscope histo and maps need less")
         }

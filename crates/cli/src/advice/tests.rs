@@ -254,6 +254,9 @@ fn others() -> Vec<Failure> {
         Failure::NotATarget {
             given: b"sess\x1b[31m\xff".to_vec(),
         },
+        Failure::NoProfile {
+            path: "out\x1b.pb.gz".into(),
+        },
         Failure::NoExecutable {
             core: "core.1".into(),
             hint: Some(b"/app/s\x1bvc".to_vec()),

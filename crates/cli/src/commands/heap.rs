@@ -116,6 +116,11 @@ fn show<D: Serialize + Render>(
 ) -> Result<(), Failure> {
     let subject = read(&args.target, progress)?;
     progress.phase("writing the report");
+    if options.wants_profile() {
+        let profile = views::profile::profile(&subject)?;
+        progress.pause();
+        return output::write(&profile, options);
+    }
     let limit = if options.json {
         args.rows.of_json(in_json)
     } else {

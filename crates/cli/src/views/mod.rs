@@ -2,6 +2,7 @@
 
 pub(crate) mod diff;
 pub(crate) mod goroutines;
+pub(crate) mod profile;
 pub(crate) mod suspects;
 pub(crate) mod why;
 

@@ -125,7 +125,8 @@ fn ask(heap: &GoHeap, about: &str) -> Result<Asked, Failure> {
     if !objects.is_empty() {
         return Ok(Asked::Type(objects, about.to_owned()));
     }
-    let owned = heap.maps.iter().find(|map| heap.map_owner(map) == about);
+    // A map without an owner is not meant by an empty name.
+    let owned = (heap.maps.iter()).find(|map| !about.is_empty() && heap.map_owner(map) == about);
     owned
         .and_then(|map| map.object)
         .map(Asked::Map)
