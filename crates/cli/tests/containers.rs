@@ -116,7 +116,7 @@ impl Contained {
     }
 
     /// Runs leakscope here, as another user with this capability alone.
-    fn from_host(&self, capability: Option<&str>, arguments: &[&str]) -> Result<Run> {
+    fn on_host(&self, capability: Option<&str>, arguments: &[&str]) -> Result<Run> {
         let mut command = Command::new("env");
         self.unprivileged(&mut command, capability);
         run(command.args(arguments))
@@ -193,7 +193,7 @@ fn a_container_with_a_read_only_root_is_read_from_the_host_and_from_inside() -> 
     let container = Contained::start(&UNSHARE, "mount -o remount,bind,ro /", "$EXE")?;
     let ptrace = Some("sys_ptrace");
     container
-        .works(container.pid, |a| container.from_host(ptrace, a))
+        .works(container.pid, |a| container.on_host(ptrace, a))
         .context("from the host")?;
     container
         .works(1, |a| container.inside(ptrace, a))
@@ -221,7 +221,7 @@ fn without_the_capability_it_is_named() -> Result<()> {
         ensure!(read["status"] == "fail", "{read}");
         Ok(())
     };
-    refused(container.pid, &|a| container.from_host(None, a)).context("from the host")?;
+    refused(container.pid, &|a| container.on_host(None, a)).context("from the host")?;
     refused(1, &|a| container.inside(None, a)).context("from inside")?;
     untouched(container.pid);
     Ok(())
@@ -243,7 +243,7 @@ fn an_executable_on_an_overlay_is_read_also_when_deleted() -> Result<()> {
     drop(probe);
     let container = Contained::start(&UNSHARE, overlay, "$FOLDER/o/merged/service")?;
     let ptrace = Some("sys_ptrace");
-    container.works(container.pid, |a| container.from_host(ptrace, a))?;
+    container.works(container.pid, |a| container.on_host(ptrace, a))?;
     container.works(1, |a| container.inside(ptrace, a))?;
     let removed = Command::new("nsenter")
         .args([
@@ -256,7 +256,7 @@ fn an_executable_on_an_overlay_is_read_also_when_deleted() -> Result<()> {
         .arg(container.folder.path().join("o/merged/service"))
         .status()?;
     ensure!(removed.success());
-    container.works(container.pid, |a| container.from_host(ptrace, a))?;
+    container.works(container.pid, |a| container.on_host(ptrace, a))?;
     container.works(1, |a| container.inside(ptrace, a))
 }
 
@@ -271,7 +271,7 @@ fn a_container_with_a_user_namespace_is_read_from_the_host() -> Result<()> {
         Err(why) => skip!("no-user-namespace", "{why:#}"),
     };
     container.works(container.pid, |a| {
-        container.from_host(Some("sys_ptrace"), a)
+        container.on_host(Some("sys_ptrace"), a)
     })?;
     // Its own root has the capability for what is inside, and doctor says where it ends.
     let within = |arguments: &[&str]| {
