@@ -66,7 +66,7 @@ pub(crate) enum Command {
         after_long_help = "EXAMPLES\n  leakscope maps 4242 --limit 5\n  leakscope maps core.4242 --exe ./service"
     )]
     Maps(HeapArgs),
-    /// Show what holds an object, all objects of a type, or the entries of a map
+    /// Show what holds an object, those of a type, or entries of a map
     #[command(
         after_long_help = "ABOUT is an address (0xc000012340), a type (main.session), or the owner of a map (main.server.sessions).\n\nEXAMPLES\n  leakscope why 4242 main.session\n  leakscope why leak.lks 0xc000012340"
     )]
@@ -81,12 +81,12 @@ pub(crate) enum Command {
         after_long_help = "EXAMPLES\n  leakscope diff before.lks 4242\n  leakscope diff monday.lks tuesday.lks wednesday.lks"
     )]
     Diff(DiffArgs),
-    /// Show what the runtimes of processes count of themselves, again and again
+    /// Show what runtimes count of themselves, again and again
     #[command(
         after_long_help = "Nothing is stopped: counters are read while the processes run. With -o FILE, once.\n\nEXAMPLES\n  leakscope top 4242\n  leakscope top 4242 sessiond --once --json"
     )]
     Top(TopArgs),
-    /// Save everything needed to analyse a process elsewhere, in one file
+    /// Save what it takes to analyse a process elsewhere, in one file
     #[command(
         after_long_help = "The file is NAME-PID.lks unless -o says otherwise, and every command takes it in place of a process.\n\nEXAMPLES\n  leakscope snap 4242\n  leakscope snap 4242 -o leak.lks --no-values\n  leakscope analyze leak.lks"
     )]
@@ -243,6 +243,7 @@ pub(crate) struct Common {
     #[arg(long, global = true, env = "LEAKSCOPE_FORCE", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) force: bool,
     /// Colours: auto, always, never
+    #[arg(hide_short_help = true)]
     #[arg(
         long,
         global = true,
@@ -269,6 +270,7 @@ pub(crate) struct Common {
     #[arg(value_parser = BoolishValueParser::new(), conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Print what each phase took to standard error
+    #[arg(hide_short_help = true)]
     #[arg(short, long, global = true, env = "LEAKSCOPE_VERBOSE", hide_env = true)]
     #[arg(value_parser = BoolishValueParser::new())]
     pub(crate) verbose: bool,

@@ -270,9 +270,7 @@ fn a_container_with_a_user_namespace_is_read_from_the_host() -> Result<()> {
         Ok(container) => container,
         Err(why) => skip!("no-user-namespace", "{why:#}"),
     };
-    container.works(container.pid, |a| {
-        container.on_host(Some("sys_ptrace"), a)
-    })?;
+    container.works(container.pid, |a| container.on_host(Some("sys_ptrace"), a))?;
     // Its own root has the capability for what is inside, and doctor says where it ends.
     let within = |arguments: &[&str]| {
         let mut command = Command::new("nsenter");

@@ -5,10 +5,14 @@ mod support;
 use anyhow::{Result, ensure};
 use support::{leakscope, run};
 
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 11] = [
     "analyze",
     "histo",
     "maps",
+    "why",
+    "goroutines",
+    "diff",
+    "snap",
     "top",
     "ps",
     "doctor",

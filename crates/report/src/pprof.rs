@@ -10,6 +10,9 @@ use prost::Message;
 
 use crate::{Amount, Text};
 
+/// The id of the one mapping of a profile.
+const MAPPING: u64 = 1;
+
 /// A profile whose stacks say what holds what. Each sample is a stack of frames, the leaf first, with objects and bytes.
 /// Names are escaped: those who read profiles print them as they are.
 #[derive(Debug)]
@@ -21,8 +24,9 @@ pub struct Pprof {
 }
 
 impl Pprof {
-    /// No sample yet. `taken_at` is in nanoseconds since 1970; `comments` are shown by `pprof -comments`.
-    pub fn new(taken_at: Option<i64>, comments: &[&str]) -> Self {
+    /// No sample yet. `program` is the executable; `taken_at` is in nanoseconds since 1970; `comments` are shown by
+    /// `pprof -comments`.
+    pub fn new(program: &Text, taken_at: Option<i64>, comments: &[&str]) -> Self {
         let mut new = Self {
             profile: Profile {
                 time_nanos: taken_at.unwrap_or(0),
@@ -39,6 +43,12 @@ impl Pprof {
             // The last one is what people see first.
             new.profile.default_sample_type = kind;
         }
+        let filename = new.string(program.to_string());
+        new.profile.mapping.push(Mapping {
+            id: MAPPING,
+            filename,
+            has_functions: true,
+        });
         for comment in comments {
             let comment = new.string((*comment).to_owned());
             new.profile.comment.push(comment);
@@ -81,7 +91,11 @@ impl Pprof {
         let id = self.profile.location.len() as u64 + 1;
         self.locations.insert(name, id);
         let line = vec![Line { function_id: id }];
-        self.profile.location.push(Location { id, line });
+        self.profile.location.push(Location {
+            id,
+            mapping_id: MAPPING,
+            line,
+        });
         // Without a system name pprof does not try to make the name prettier, which would cut what stands in brackets.
         self.profile.function.push(Function { id, name });
         id
@@ -94,6 +108,8 @@ struct Profile {
     sample_type: Vec<ValueType>,
     #[prost(message, repeated, tag = "2")]
     sample: Vec<Sample>,
+    #[prost(message, repeated, tag = "3")]
+    mapping: Vec<Mapping>,
     #[prost(message, repeated, tag = "4")]
     location: Vec<Location>,
     #[prost(message, repeated, tag = "5")]
@@ -124,10 +140,23 @@ struct Sample {
     value: Vec<i64>,
 }
 
+/// The program. That it has functions keeps pprof from looking for names in its file.
+#[derive(Clone, PartialEq, Message)]
+struct Mapping {
+    #[prost(uint64, tag = "1")]
+    id: u64,
+    #[prost(int64, tag = "5")]
+    filename: i64,
+    #[prost(bool, tag = "7")]
+    has_functions: bool,
+}
+
 #[derive(Clone, PartialEq, Message)]
 struct Location {
     #[prost(uint64, tag = "1")]
     id: u64,
+    #[prost(uint64, tag = "2")]
+    mapping_id: u64,
     #[prost(message, repeated, tag = "4")]
     line: Vec<Line>,
 }
@@ -165,7 +194,7 @@ mod tests {
 
     #[test]
     fn frames_are_told_once_and_samples_keep_their_order() {
-        let mut profile = Pprof::new(Some(7), &["made by a test"]);
+        let mut profile = Pprof::new(&Text::new("shop"), Some(7), &["made by a test"]);
         let amount = |objects, bytes| Amount { objects, bytes };
         let frames = |names: &[&str]| names.iter().map(Text::new).collect::<Vec<_>>();
         profile.add(
@@ -177,6 +206,7 @@ mod tests {
         let text = |i: i64| read.string_table[usize::try_from(i).expect("an index")].as_str();
         assert_eq!(read.string_table[0], "");
         assert_eq!(read.time_nanos, 7);
+        assert_eq!(text(read.mapping[0].filename), "shop");
         assert_eq!(text(read.default_sample_type), "space");
         assert_eq!(text(read.comment[0]), "made by a test");
         let stack = |i: usize| -> Vec<&str> {
@@ -198,7 +228,7 @@ mod tests {
 
     #[test]
     fn names_from_a_target_are_escaped() {
-        let mut profile = Pprof::new(None, &[]);
+        let mut profile = Pprof::new(&Text::new("shop"), None, &[]);
         profile.add(&[Text::new("main.\x1b[31m")], Amount::default());
         let read = decoded(&profile);
         assert!(read.string_table.iter().any(|s| s == "main.\\x1b[31m"));

@@ -22,7 +22,10 @@ pub(crate) fn profile(subject: &Subject) -> Result<Vec<u8>, Failure> {
     let taken_at: Option<jiff::Timestamp> =
         (subject.capture.taken_at.as_ref()).and_then(|at| at.parse().ok());
     let taken_at = taken_at.and_then(|at| i64::try_from(at.as_nanosecond()).ok());
+    let target = &subject.target;
+    let program = target.executable.as_ref().or(target.name.as_ref());
     let mut profile = Pprof::new(
+        program.unwrap_or(&Text::default()),
         taken_at,
         &["Stacks are what holds objects: the leaf is their type, the outermost frame a root."],
     );
