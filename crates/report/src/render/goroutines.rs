@@ -44,11 +44,7 @@ fn one(out: &mut String, page: &Page, group: &GoroutineGroup) {
     let who = if group.count == 1 {
         format!("goroutine {}", group.example)
     } else {
-        format!(
-            "{}, such as {}",
-            things(group.count, "goroutine"),
-            group.example
-        )
+        things(group.count, "goroutine")
     };
     let state = group
         .wait_reason
