@@ -562,6 +562,8 @@ fn top(version: &str, profile: &Path, index: &str) -> Result<Top> {
         .arg(profile)
         .env("GOTOOLCHAIN", "local")
         .env("GOFLAGS", "")
+        // Newer toolchains build the tool first: that takes no C compiler.
+        .env("CGO_ENABLED", "0")
         .output()?;
     let (out, err) = (
         String::from_utf8(out.stdout)?,
