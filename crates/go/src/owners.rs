@@ -163,8 +163,7 @@ impl RootNames {
                 let name = self.goroutines.get(*i as usize).map_or("", |n| n);
                 format!("goroutine {}", function_of(name))
             }
-            Some(RootName::Static(_)) => without_indices(&self.name(root, types)),
-            _ => self.name(root, types),
+            _ => without_indices(&self.name(root, types)),
         }
     }
 

@@ -174,11 +174,16 @@ impl Resolver for Names {
         match self.row(type_).map(|r| &r.steps) {
             Some(Steps::Array(t, size)) => {
                 let offset = u64::from(slot) * 8 % (*size).max(1);
-                let _ = write!(text, "[...]{}", self.types.path(*t, offset));
+                text.push_str("[...]");
+                text.push_str(&without_indices(&self.types.path(*t, offset)));
             }
             // An offset says nothing that stays the same.
             Some(Steps::Unknown) => {}
-            _ => self.push_step(ObjIx(0), type_, slot, text),
+            _ => {
+                let mut step = String::new();
+                self.push_step(ObjIx(0), type_, slot, &mut step);
+                text.push_str(&without_indices(&step));
+            }
         }
     }
 

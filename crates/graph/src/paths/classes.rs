@@ -66,6 +66,8 @@ pub struct TypePaths<'a> {
     classes: Vec<Class>,
     /// `(holder's class, field, type)`; for roots, the number of their name in place of the field.
     known: FxHashMap<(u32, u64, TypeIx), u32>,
+    /// Fields of a class that are spelled the same, and lead to the same type.
+    spelled: FxHashMap<(u32, TypeIx, String), u32>,
     starts: FxHashMap<RootIx, u64>,
     start_names: FxHashMap<String, u64>,
     path: Vec<(ObjIx, u32)>,
@@ -86,6 +88,7 @@ impl<'a> TypePaths<'a> {
             depth_of: vec![0; objects],
             classes: Vec::new(),
             known: FxHashMap::default(),
+            spelled: FxHashMap::default(),
             starts: FxHashMap::default(),
             start_names: FxHashMap::default(),
             path: Vec::new(),
@@ -178,25 +181,44 @@ impl<'a> TypePaths<'a> {
                 self.classes[class as usize].repeats = true;
                 class
             }
-            None if self.classes.len() >= MAX_CLASSES => from,
-            None => {
-                let above = &self.classes[from as usize];
-                let deep = above.depth >= MAX_DEPTH && above.parent != ABOVE_ALL;
-                let parent = if deep { above.parent } else { from };
-                let depth = self.classes[parent as usize].depth + 1;
-                let root = self.classes[parent as usize].root;
-                self.add(Class {
-                    parent,
-                    root,
-                    type_,
-                    slot,
-                    depth,
-                    repeats: false,
-                    omitted: deep || self.classes[from as usize].omitted,
-                })
-            }
+            None => self.spelled_alike(from, holder, slot, type_),
         };
         self.known.insert(key, class);
+        class
+    }
+
+    /// The class of a field that is spelled the same, such as another element of an array in a struct; else a new one.
+    fn spelled_alike(&mut self, from: u32, holder: TypeIx, slot: u32, type_: TypeIx) -> u32 {
+        // Keys and elems of a map are spelled the same, but are not.
+        let spelled = (!self.resolver.is_internal(holder)).then(|| {
+            let mut field = String::new();
+            self.resolver.push_field(holder, slot, &mut field);
+            (from, type_, field)
+        });
+        if let Some(class) = spelled.as_ref().and_then(|key| self.spelled.get(key)) {
+            return *class;
+        }
+        if self.classes.len() >= MAX_CLASSES {
+            return from;
+        }
+        let above = &self.classes[from as usize];
+        let deep = above.depth >= MAX_DEPTH && above.parent != ABOVE_ALL;
+        let parent = if deep { above.parent } else { from };
+        let omitted = deep || above.omitted;
+        let depth = self.classes[parent as usize].depth + 1;
+        let root = self.classes[parent as usize].root;
+        let class = self.add(Class {
+            parent,
+            root,
+            type_,
+            slot,
+            depth,
+            repeats: false,
+            omitted,
+        });
+        if let Some(key) = spelled {
+            self.spelled.insert(key, class);
+        }
         class
     }
 
