@@ -1,5 +1,10 @@
 //! Executables without debug information, against their unstripped twins at the same stopped moment.
 
+#![expect(
+    clippy::print_stdout,
+    reason = "shares of named bytes, shown by --nocapture"
+)]
+
 mod stripped_support;
 
 use anyhow::{Context, Result};

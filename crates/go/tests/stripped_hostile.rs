@@ -1,5 +1,7 @@
 //! Damaged and obfuscated executables without debug information: a clear error, never a panic.
 
+#![expect(clippy::print_stdout, reason = "figures, shown by --nocapture")]
+
 mod stripped_support;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! The tables of layouts against real toolchains, and what is read by them against what debug information says.
 
+#![expect(clippy::print_stdout, reason = "figures, shown by --nocapture")]
+
 mod stripped_support;
 
 use anyhow::{Context, Result};
