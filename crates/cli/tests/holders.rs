@@ -201,6 +201,24 @@ fn why_tells_how_every_object_of_a_type_and_every_entry_of_a_map_is_held() -> Re
     })
 }
 
+#[test]
+fn elements_of_an_array_are_held_in_one_way() -> Result<()> {
+    each_version(|version| {
+        let running = spawn("typed", version, &[])?;
+        let pid = running.pid().to_string();
+        let why = leakscope(["why", &pid, "main.arrayItem", "--json"])?.document("why")?;
+        let ways = list(&why, "paths")?;
+        ensure!(
+            ways.len() == 1 && number(&why["objects"], "objects")? > 1,
+            "{why}"
+        );
+        let path = text(&ways[0], "path")?;
+        ensure!(path.contains(".array[...]"), "{path}");
+        ensure!(ways[0]["count"] == why["objects"]["objects"], "{why}");
+        Ok(())
+    })
+}
+
 /// Names as the runtime prints them: `leakGeneric[go.shape.float64]` is `leakGeneric[...]`.
 fn printed(name: &str) -> String {
     match (name.find('['), name.rfind(']')) {
