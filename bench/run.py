@@ -44,13 +44,13 @@ class Fixture:
 
     built: set = set()
 
-    def __init__(self, version: str, *arguments: str):
-        binary = OUT / f"big-{version}"
+    def __init__(self, version: str, *arguments: str, stripped: bool = False):
+        binary = OUT / f"big-{version}{'-stripped' if stripped else ''}"
         environment = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="", GOWORK="off", CGO_ENABLED="0")
-        build = [script("go.sh", version), "build", "-trimpath", "-o", binary, "./cmd/big"]
-        if version not in self.built:
+        build = [script("go.sh", version), "build", "-trimpath", f"-ldflags={'-s -w' if stripped else ''}", "-o", binary, "./cmd/big"]
+        if binary not in self.built:
             subprocess.run(build, check=True, cwd=ROOT / "fixtures/go", env=environment)
-            self.built.add(version)
+            self.built.add(binary)
         environment = dict(os.environ, FIXTURE_DIE_WITH_PARENT="1", FIXTURE_ALLOW_TRACING="1")
         self.process = subprocess.Popen([binary, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.truth = json.loads(self.process.stdout.readline())
@@ -73,13 +73,13 @@ class Fixture:
         self.process.wait()
 
 
-def measure(command: str, fixture: Fixture) -> dict:
+def measure(command: str, fixture: Fixture, *more: str) -> dict:
     """Runs `leakscope COMMAND PID --json` once."""
     out = OUT / f"{command}.json"
     fixture.ask("gap")
     with open(out, "w", encoding="utf-8") as stdout:
         began = time.monotonic()
-        arguments = [LEAKSCOPE, command, fixture.pid, "--json", "--max-stop", "10s"]
+        arguments = [LEAKSCOPE, command, fixture.pid, "--json", "--max-stop", "10s", *more]
         child = subprocess.Popen(arguments, stdout=stdout, stderr=subprocess.PIPE, text=True)
         errors = child.stderr.read()
         _, status, usage = os.wait4(child.pid, 0)
@@ -95,14 +95,18 @@ def measure(command: str, fixture: Fixture) -> dict:
         "cpu_s": usage.ru_utime + usage.ru_stime, "peak_bytes": usage.ru_maxrss * 1024, "wall_s": wall,
         "stop_ns": capture["stop_measured_ns"], "predicted_ns": capture["stop_predicted_ns"],
         "copied_bytes": capture["copied_bytes"], "ranges": capture["ranges"], "gap_us": gap["largest_gap_us"],
+        "written_bytes": document.get("written_bytes", 0), "named": document["coverage"]["named_bytes_share"],
     }
 
 
 def check(command: str, document: dict, truth: dict) -> None:
     """A fast wrong answer is no figure: counts must be the fixture's own."""
-    if command == "histo":
+    if command == "snap":
+        return
+    if command in ("histo", "analyze"):
         found = {row["type"]: row["count"] for row in document["types"]}
-        wanted = truth["types"]
+        # The overview has the largest types only.
+        wanted = {name: count for name, count in truth["types"].items() if command == "histo" or name == "main.session"}
     else:
         found = {row["owner"]: row["len"] for row in document["maps"]}
         wanted = {row["owner"]: row["len"] for row in truth["maps"]}
@@ -120,6 +124,22 @@ def floor(fixture: Fixture, runs: int) -> dict:
     return {"times_ns": times, "bytes": int(lines[0].split()[1]), "ranges": ranges.count("\n")}
 
 
+def core_size(fixture: Fixture) -> int:
+    """Length of the file that gdb's gcore writes of the same process."""
+    subprocess.run(["gcore", "-o", OUT / "core", fixture.pid], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    core = OUT / f"core.{fixture.pid}"
+    size = core.stat().st_size
+    core.unlink()
+    return size
+
+
+def measure_stripped(version: str, runs: int) -> dict:
+    """What the same program costs without debug information, and what it costs with, in turn."""
+    with Fixture(version, "-scale", "0.25") as full, Fixture(version, "-scale", "0.25", stripped=True) as bare:
+        pairs = [(measure("histo", full), measure("histo", bare)) for _ in range(runs)]
+    return {"version": version, "full": [f for f, _ in pairs], "bare": [b for _, b in pairs]}
+
+
 def median(runs: list, key: str) -> float:
     return statistics.median(run[key] for run in runs)
 
@@ -132,11 +152,14 @@ def measure_heap(version: str, runs: int) -> dict:
         idle = fixture.ask("gap")
         result = {"version": version, "truth": fixture.truth, "resident": fixture.resident(), "idle_gap_us": idle["largest_gap_us"]}
         # The stop and its floor are measured in turn, so that both see the same machine.
-        result["histo"], result["maps"], floors = [], [], []
+        result["histo"], result["maps"], result["analyze"], result["snap"], floors = [], [], [], [], []
         for _ in range(runs):
             result["histo"].append(measure("histo", fixture))
             floors.append(floor(fixture, 3))
             result["maps"].append(measure("maps", fixture))
+            result["analyze"].append(measure("analyze", fixture))
+            result["snap"].append(measure("snap", fixture, "-o", str(OUT / "big.lks"), "--force"))
+        result["core_bytes"] = core_size(fixture)
         result["floor"] = {**floors[-1], "times_ns": [t for f in floors for t in f["times_ns"]]}
         return result
 
@@ -187,7 +210,7 @@ def heap_rows(heaps: list) -> list:
     rows = []
     for heap in heaps:
         inuse = heap["truth"]["heap_inuse"]
-        for command in ("histo", "maps"):
+        for command in ("histo", "maps", "analyze"):
             peak, cpu = median(heap[command], "peak_bytes"), median(heap[command], "cpu_s")
             rows.append(
                 f"| {heap['version']} | `{command}` | {heap['truth']['heap_objects']:,} | {inuse / MIB:.0f} MiB | **{cpu:.2f} s** "
@@ -205,6 +228,29 @@ def stop_rows(heaps: list) -> list:
             f"| {heap['version']} | {median(runs, 'copied_bytes') / MIB:.0f} MiB in {median(runs, 'ranges'):.0f} "
             f"| {median(runs, 'predicted_ns') / 1e6:.0f} ms | **{stop / 1e6:.0f} ms** | {max(r['stop_ns'] for r in runs) / 1e6:.0f} ms "
             f"| {median(runs, 'gap_us') / 1e3:.0f} ms | {heap['idle_gap_us'] / 1e3:.0f} ms | {best / 1e6:.0f} ms | {stop / best:.2f} |"
+        )
+    return rows
+
+
+def snapshot_rows(heaps: list) -> list:
+    rows = []
+    for heap in heaps:
+        runs = heap["snap"]
+        wall, written = median(runs, "wall_s"), median(runs, "written_bytes")
+        rows.append(
+            f"| {heap['version']} | {median(runs, 'copied_bytes') / MIB:.0f} MiB | {wall:.2f} s | **{median(runs, 'copied_bytes') / 1e6 / wall:.0f} MB/s** "
+            f"| {median(runs, 'cpu_s'):.2f} s | {written / MIB:.0f} MiB | {heap['core_bytes'] / MIB:.0f} MiB | **1/{heap['core_bytes'] / written:.0f}** |"
+        )
+    return rows
+
+
+def stripped_rows(pairs: list) -> list:
+    rows = []
+    for pair in pairs:
+        full, bare = median(pair["full"], "cpu_s"), median(pair["bare"], "cpu_s")
+        rows.append(
+            f"| {pair['version']} | {full:.2f} s | {bare:.2f} s | **{bare / full:.2f}** "
+            f"| {median(pair['full'], 'named') * 100:.1f} % | {median(pair['bare'], 'named') * 100:.1f} % |"
         )
     return rows
 
@@ -240,7 +286,7 @@ def synthetic_rows(shapes: list) -> list:
     return rows
 
 
-def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, runs: int) -> str:
+def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, runs: int) -> str:
     ours = {heap["version"]: heap for heap in heaps}
     template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
     compared = []
@@ -254,7 +300,8 @@ def document(facts: dict, heaps: list, linear: list, shapes: list, counters: lis
         "MACHINE": f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}; load average "
         f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; {'one run each' if runs == 1 else f'medians of {runs} runs'}",
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
-        "COUNTERS": "\n".join(counter_rows(counters)),
+        "COUNTERS": "\n".join(counter_rows(counters)), "SNAPSHOT": "\n".join(snapshot_rows(heaps)),
+        "STRIPPED": "\n".join(stripped_rows(pairs)),
         "COMPARED": "\n".join(compared), "SYNTHETIC": "\n".join(synthetic_rows(shapes)),
     }
     for name, value in values.items():
@@ -272,10 +319,11 @@ def main() -> None:
     heaps = [measure_heap(version, runs) for version in versions]
     linear = [row for version in versions for row in measure_linear(version, 1 if quick else 3)]
     shapes = measure_synthetic(1 if quick else 3)
+    pairs = [measure_stripped(version, runs) for version in versions]
     counters = [measure_counters(version, 50 if quick else 1000) for version in versions]
-    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters}, indent=1), encoding="utf-8")
+    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs}, indent=1), encoding="utf-8")
     target = OUT / "benchmarks.md" if quick else ROOT / "docs/benchmarks.md"
-    target.write_text(document(facts, heaps, linear, shapes, counters, runs), encoding="utf-8")
+    target.write_text(document(facts, heaps, linear, shapes, counters, pairs, runs), encoding="utf-8")
     print(f"written: {target}", file=sys.stderr)
 
 
