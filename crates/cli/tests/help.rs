@@ -98,7 +98,13 @@ fn colour_is_only_where_it_is_wanted() -> Result<()> {
         "CLICOLOR_FORCE is not honoured"
     );
     let stripped: String = anstream::adapter::strip_str(&styled.out).to_string();
-    ensure!(stripped == plain.out, "colour changes what is said");
+    // Free memory changes from one run to the next.
+    let words = |text: &str| text.replace(|c: char| c.is_ascii_digit() || c == '.', "");
+    ensure!(
+        words(&stripped) == words(&plain.out),
+        "colour changes what is said: {stripped}\n{}",
+        plain.out
+    );
     Ok(())
 }
 
