@@ -170,7 +170,8 @@ def measure_linear(version: str, runs: int) -> list:
         with Fixture(version, "-objects", str(objects)) as fixture:
             found = [measure("histo", fixture) for _ in range(runs)]
             maps = [measure("maps", fixture) for _ in range(runs)]
-            rows.append({"version": version, "truth": fixture.truth, "histo": found, "maps": maps})
+            analyze = [measure("analyze", fixture) for _ in range(runs)]
+            rows.append({"version": version, "truth": fixture.truth, "histo": found, "maps": maps, "analyze": analyze})
             print(f"go{version}: {fixture.truth['heap_objects']:,} objects: {median(found, 'cpu_s'):.2f} CPU-s", file=sys.stderr)
     return rows
 
@@ -266,7 +267,7 @@ def linear_rows(linear: list) -> list:
     rows = []
     for row in linear:
         objects = row["truth"]["heap_objects"]
-        for command in ("histo", "maps"):
+        for command in ("histo", "maps", "analyze"):
             cpu = median(row[command], "cpu_s")
             rows.append(
                 f"| {row['version']} | `{command}` | {objects:,} | {cpu:.2f} s | {cpu / objects * 1e9:.0f} ns "

@@ -25,7 +25,7 @@ fn answer(run: &Run, name: &str) -> Result<Value> {
 }
 
 fn answers(target: &str, more: &[&str]) -> Result<Vec<Value>> {
-    ["analyze", "histo", "maps"]
+    ["analyze", "histo", "maps", "goroutines"]
         .iter()
         .map(|command| {
             let mut arguments = vec![*command, target, "--json"];

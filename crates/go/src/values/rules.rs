@@ -3,12 +3,15 @@
 use leakscope_goabi::GROUP_SLOTS;
 use rustc_hash::FxHashMap;
 
+use crate::maps::Walker;
 use crate::program::Program;
 use crate::types::{SlotKind, TypeId, TypeTable};
 use crate::typing::{Shape, Typed};
 
 /// Most words kept of one value by their offset; of larger ones the rest is kept only where it looks like addresses.
 const MAX_WORDS: usize = 1 << 14;
+/// Bytes of a pointer.
+const POINTER: u64 = 8;
 /// Bytes of control words in front of the cells of a bucket or group.
 const CONTROL: u32 = 8;
 
@@ -112,6 +115,10 @@ impl<'a> Rules<'a> {
         };
         let cell = &kind.cell;
         let mut words = vec![0];
+        if let Walker::Classic(..) = kind.walker {
+            // The next overflow bucket: no pointer to the collector where keys and elems are none (map.go, `bmap`).
+            words.push((cell.size - POINTER).try_into().unwrap_or(0));
+        }
         for (type_, indirect, first, stride) in [
             (kind.key, kind.indirect_key, cell.keys, cell.key_stride),
             (kind.elem, kind.indirect_elem, cell.elems, cell.elem_stride),
