@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
-use leakscope_testkit::{BuildFlags, Fixture, skip, versions};
+use leakscope_testkit::{BuildFlags, Fixture, send_signal, skip, versions};
 use serde_json::Value;
 use support::{Run, run, status_field, untouched};
 
@@ -41,6 +41,9 @@ fn missing() -> Option<&'static str> {
     }
     None
 }
+
+/// Ends a process whatever it does.
+const SIGKILL: i32 = 9;
 
 /// A fixture in a container-like place, ended when dropped.
 struct Contained {
@@ -180,6 +183,9 @@ impl Contained {
 
 impl Drop for Contained {
     fn drop(&mut self) {
+        // The first process of the namespace ends all of it. That it dies with its parent was forgotten by the kernel
+        // when it became another user.
+        let _ = send_signal(self.pid, SIGKILL);
         let _ = self.outer.kill();
         let _ = self.outer.wait();
     }
