@@ -9,10 +9,11 @@ mod rules;
 
 use std::sync::Arc;
 
-use leakscope_target::{Addr, AddrRange, Image, Mapping, Thread};
+use leakscope_target::{Addr, AddrRange, Image, Mapping, Memory, Thread};
 
 use crate::coverage::Gaps;
 use crate::foundation::Foundation;
+use crate::goroutines::Goroutines;
 use crate::heap::BuildError;
 use crate::layouts::Layouts;
 use crate::program::Program;
@@ -81,6 +82,11 @@ pub fn remove_values(
             }
         }
     }
+    for saved in saved_registers(layouts, image, &found.roots.goroutines) {
+        if let Some(bytes) = image.copied_mut(saved.start, saved.len()) {
+            addresses.clear(bytes, &Keep::Addresses);
+        }
+    }
     for thread in threads {
         for register in &mut thread.registers.general {
             if !addresses.may_be(*register) {
@@ -89,6 +95,18 @@ pub fn remove_values(
         }
     }
     Ok(())
+}
+
+/// Where the runtime keeps the vector registers of goroutines that it has interrupted (preempt_xreg.go, 1.26 on).
+fn saved_registers(layouts: &Layouts, image: &Image, goroutines: &Goroutines) -> Vec<AddrRange> {
+    let (Some(x_regs), Some(state)) = (layouts.g.x_regs, &layouts.x_reg_state) else {
+        return Vec::new();
+    };
+    let saved = goroutines.iter().filter_map(|g| {
+        let at = image.ptr(x_regs.at(g.at)).ok().filter(|at| !at.is_nil())?;
+        AddrRange::new(state.regs.at(at), state.regs.size.into())
+    });
+    saved.collect()
 }
 
 /// Package variables: those of the runtime stay, of others what their types say.
