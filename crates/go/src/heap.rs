@@ -125,8 +125,10 @@ impl GoHeap {
             shapes,
             kinds,
             statics,
+            local_names,
         } = typed;
-        let (root_names, graph_roots) = RootNames::new(program, &types, &statics, &roots);
+        let (root_names, graph_roots) =
+            RootNames::new(program, &types, &statics, local_names, &roots);
         let mut unread_edges = Gaps::default();
         let builder = edges(&mut image, &objects, program, &mut unread_edges)?;
         let unread = unread || hides_references(&unread_edges);

@@ -8,7 +8,7 @@ use leakscope_graph::{ObjIx, Resolver, RootIx, TypeIx};
 use rustc_hash::FxHashMap;
 
 use crate::maps::{MapKind, Walker};
-use crate::owners::{Group, Groups, RootNames, function_of, without_indices};
+use crate::owners::{Group, Groups, RootNames, without_indices};
 use crate::program::Program;
 use crate::syncmap::{Inner, SHAPE};
 use crate::types::{TypeId, TypeTable};
@@ -91,7 +91,7 @@ impl Names {
     pub fn group_name<'a>(&'a self, group: &'a Group) -> Cow<'a, str> {
         match group {
             Group::Variable(name) => name.into(),
-            Group::Goroutine(index) => self.roots.goroutine(*index).into(),
+            Group::Goroutine(index) => self.roots.stacks().goroutine(*index).into(),
             Group::Goroutines(function) => format!("goroutines of {function}").into(),
             Group::Other(kind) => (*kind).into(),
         }
@@ -102,7 +102,7 @@ impl Names {
         match group {
             Group::Variable(name) => without_indices(name),
             Group::Goroutine(index) => {
-                format!("goroutine {}", function_of(self.roots.goroutine(*index)))
+                format!("goroutine {}", self.roots.stacks().function(*index))
             }
             Group::Goroutines(function) => format!("goroutine {function}"),
             Group::Other(kind) => (*kind).to_owned(),

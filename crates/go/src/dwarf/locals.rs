@@ -26,12 +26,16 @@ const MAX_DEPTH: isize = 64;
 const MAX_ORIGINS: usize = 4;
 /// Most variables of one place; functions of machine-written code have thousands.
 const MAX_LOCALS: usize = 1 << 14;
+/// Longest name of a variable.
+const MAX_NAME: usize = 256;
 /// Most pieces of one variable: one per field.
 const MAX_PARTS: usize = 64;
 
 /// A variable of a function at one instruction.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Local {
+    /// Its name; empty where it has none.
+    pub(crate) name: String,
     /// Its type.
     pub(crate) type_: DieRef,
     /// What of it lies on the stack.
@@ -186,9 +190,10 @@ impl<'a> Search<'a, '_> {
         ) else {
             return Ok(());
         };
+        let name = self.name_of(unit, entry);
         if let AttributeValue::Exprloc(expression) = location {
             for pc in pcs {
-                self.place(unit, *pc, type_, expression);
+                self.place(unit, *pc, (&name, type_), expression);
             }
             return Ok(());
         }
@@ -198,17 +203,24 @@ impl<'a> Search<'a, '_> {
         while let Some(item) = list.next()? {
             let from = pcs.partition_point(|pc| *pc < item.range.begin);
             for pc in pcs[from..].iter().take_while(|pc| **pc < item.range.end) {
-                self.place(unit, *pc, type_, item.data);
+                self.place(unit, *pc, (&name, type_), item.data);
             }
         }
         Ok(())
     }
 
-    fn place(&mut self, unit: &Unit<Slice<'a>>, pc: u64, type_: DieRef, at: Expression<Slice<'a>>) {
+    fn place(
+        &mut self,
+        unit: &Unit<Slice<'a>>,
+        pc: u64,
+        (name, type_): (&str, DieRef),
+        at: Expression<Slice<'a>>,
+    ) {
         if let Ok(Some((parts, moved))) = on_stack(unit, at) {
             let locals = self.found.on_stack.entry(pc).or_default();
             if locals.len() < MAX_LOCALS {
                 locals.push(Local {
+                    name: name.to_owned(),
                     type_,
                     parts,
                     moved,
@@ -219,12 +231,35 @@ impl<'a> Search<'a, '_> {
 
     /// The type of a variable, or of the one that it is an instance of.
     fn type_of(&mut self, unit: &Unit<Slice<'a>>, entry: &Entry<'a>) -> Option<DieRef> {
+        let (header, type_) = self.stated(unit, entry, dw::DW_AT_type)?;
+        let at = section_offset(&header, &type_)?;
+        Some(self.debug.find(u32::try_from(at).ok()?))
+    }
+
+    /// The name of a variable, or of the one that it is an instance of; empty where it has none.
+    fn name_of(&mut self, unit: &Unit<Slice<'a>>, entry: &Entry<'a>) -> String {
+        let stated = self.stated(unit, entry, dw::DW_AT_name);
+        let name = match stated.map(|(_, name)| name) {
+            Some(AttributeValue::String(name)) => Some(name),
+            Some(AttributeValue::DebugStrRef(at)) => self.dwarf.debug_str.get_str(at).ok(),
+            _ => None,
+        };
+        let name = name.filter(|name| name.len() <= MAX_NAME);
+        name.map_or(String::new(), |name| name.to_string_lossy().into_owned())
+    }
+
+    /// What an entry, or the one that it is an instance of, states, with the header of the stating entry's unit.
+    fn stated(
+        &mut self,
+        unit: &Unit<Slice<'a>>,
+        entry: &Entry<'a>,
+        attribute: gimli::DwAt,
+    ) -> Option<(UnitHeader<Slice<'a>>, AttributeValue<Slice<'a>>)> {
         let mut entry = entry.clone();
         let mut header = unit.header;
         for _ in 0..MAX_ORIGINS {
-            if let Some(type_) = entry.attr_value(dw::DW_AT_type) {
-                let at = section_offset(&header, &type_)?;
-                return Some(self.debug.find(u32::try_from(at).ok()?));
+            if let Some(value) = entry.attr_value(attribute) {
+                return Some((header, value));
             }
             let at = section_offset(&header, &entry.attr_value(dw::DW_AT_abstract_origin)?)?;
             (header, entry) = self.entry_at(unit, at)?;

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 
 use leakscope_target::Addr;
+use rustc_hash::FxHashMap;
 
 use crate::coverage::Gaps;
 use crate::dwarf::locals::{Local, locals};
 use crate::goroutines::Goroutines;
 use crate::roots::{Root, RootKind, Roots};
+use crate::types::TypeTable;
 use crate::unwind::Frame;
 
 use super::Typing;
@@ -16,6 +18,84 @@ use super::walk::word;
 
 /// Larger variables are passed over: stacks hold few, and each is copied once per frame.
 const MAX_SIZE: u64 = 1 << 20;
+
+/// What live pointers on stacks belong to: variables of functions, and fields of these.
+#[derive(Default)]
+pub(crate) struct LocalNames {
+    /// `(address of the word, number of its name)`, rising.
+    words: Vec<(u64, u32)>,
+    names: Vec<String>,
+}
+
+impl LocalNames {
+    /// The number of what the word at `at` belongs to.
+    pub(crate) fn find(&self, at: Addr) -> Option<u32> {
+        let found = self.words.binary_search_by_key(&at.0, |(at, _)| *at);
+        Some(self.words.get(found.ok()?)?.1)
+    }
+
+    /// The names alone, by number: `req.body`.
+    pub(crate) fn into_names(self) -> Vec<String> {
+        self.names
+    }
+}
+
+/// [`LocalNames`] while they are collected.
+#[derive(Default)]
+struct Naming {
+    found: LocalNames,
+    /// By instruction, variable and offset: many goroutines are at the same place.
+    known: FxHashMap<(u64, u32, u64), u32>,
+}
+
+impl Naming {
+    /// Names the live words of the `number`th variable at `pc`, in a frame that ends at `end`.
+    fn add(
+        &mut self,
+        types: &TypeTable,
+        (pc, number): (u64, u32),
+        local: &Local,
+        end: Addr,
+        alive: &Alive,
+    ) {
+        // Names of the compiler's own: results without a name, what it made for itself.
+        let name = local.name.trim_start_matches('&');
+        let Some(type_) = types.from_dwarf(local.type_) else {
+            return;
+        };
+        if name.is_empty() || name.starts_with(['~', '.']) {
+            return;
+        }
+        let size = if local.moved { 8 } else { types.size(type_) };
+        for part in &local.parts {
+            let at = end.0.wrapping_add_signed(part.frame);
+            let len = part.len.unwrap_or(size).min(size.min(MAX_SIZE));
+            for slot in alive.slots_in(at, len) {
+                let offset = part.offset.wrapping_add(slot - at);
+                let names = &mut self.found.names;
+                let number = *self.known.entry((pc, number, offset)).or_insert_with(|| {
+                    let field = if local.moved {
+                        String::new()
+                    } else {
+                        types.path(type_, offset)
+                    };
+                    names.push(format!("{name}{field}"));
+                    names.len() as u32 - 1
+                });
+                self.found.words.push((slot, number));
+            }
+        }
+    }
+
+    fn finish(mut self) -> LocalNames {
+        // Of several variables in one place the innermost one is named last.
+        let words = &mut self.found.words;
+        words.reverse();
+        words.sort_by_key(|(at, _)| *at);
+        words.dedup_by_key(|(at, _)| *at);
+        self.found
+    }
+}
 
 impl Typing<'_> {
     /// Follows the variables of every frame, and what cleanups are passed.
@@ -39,6 +119,7 @@ impl Typing<'_> {
             slots: live_slots(&roots.roots),
             chans: self.waited_for(),
         };
+        let mut naming = Naming::default();
         for goroutine in goroutines.iter() {
             let frames = goroutines.frames(goroutine);
             for (i, frame) in frames.iter().enumerate() {
@@ -48,12 +129,14 @@ impl Typing<'_> {
                 else {
                     continue;
                 };
-                for local in locals {
+                for (number, local) in (0u32..).zip(locals) {
+                    naming.add(self.types, (pc, number), local, end, &alive);
                     self.local(local, end, &alive);
                 }
                 self.drain_if_long();
             }
         }
+        self.local_names = naming.finish();
     }
 
     /// Instructions that goroutines are at, by the entry of their function; all as linked.
@@ -143,6 +226,13 @@ struct Alive {
 impl Alive {
     fn is(&self, slot: u64, value: u64) -> bool {
         self.slots.binary_search(&slot).is_ok() || self.chans.binary_search(&value).is_ok()
+    }
+
+    /// The words among `len` bytes at `at` that the collector scans.
+    fn slots_in(&self, at: u64, len: u64) -> impl Iterator<Item = u64> + '_ {
+        let from = self.slots.partition_point(|slot| *slot < at);
+        let slots = self.slots.get(from..).unwrap_or_default().iter().copied();
+        slots.take_while(move |slot| slot - at < len)
     }
 }
 

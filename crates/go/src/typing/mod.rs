@@ -32,6 +32,7 @@ use crate::maps::MapKind;
 use crate::objects::{Hit, Objects};
 use crate::types::{TypeId, TypeTable};
 
+pub(crate) use locals::LocalNames;
 pub(crate) use offer::TINY_BLOCK;
 use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
@@ -108,6 +109,7 @@ pub(crate) struct Typing<'a> {
     /// Goroutines in queues, not followed yet.
     sudogs: Vec<Hit>,
     map_facts: FxHashMap<TypeId, Option<MapFacts>>,
+    local_names: LocalNames,
 }
 
 /// What walking a map of one type needs.

@@ -22,7 +22,7 @@ use super::interfaces::Boxes;
 use super::offer::{SHAPE_MASK, SpanFacts, Sure};
 use super::programs::{Program as Steps, Programs};
 use super::shapes::{Shape, ShapeInfo, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
-use super::{Fixed, MapFacts, NONE, Static, Typing};
+use super::{Fixed, LocalNames, MapFacts, NONE, Static, Typing};
 
 /// What every object is.
 pub(crate) struct Typed {
@@ -34,6 +34,8 @@ pub(crate) struct Typed {
     pub(crate) kinds: FxHashMap<TypeId, MapKind>,
     /// Values without a name among the package variables, by address.
     pub(crate) statics: Vec<Static>,
+    /// What live pointers on stacks belong to.
+    pub(crate) local_names: LocalNames,
 }
 
 impl<'a> Typing<'a> {
@@ -158,6 +160,7 @@ impl<'a> Typing<'a> {
             timer_part: None,
             sudogs: Vec::new(),
             map_facts: FxHashMap::default(),
+            local_names: LocalNames::default(),
         }
     }
 
@@ -258,6 +261,7 @@ impl<'a> Typing<'a> {
             type_of,
             shapes: self.shapes,
             statics,
+            local_names: self.local_names,
             kinds: kinds
                 .filter_map(|(map, facts)| Some((*map, (*facts)?.kind)))
                 .collect(),

@@ -1,30 +1,28 @@
 //! Roots as Go expressions, and with them who owns what: the path from a root people know.
 
-use std::fmt::Write;
+mod places;
+mod stacks;
 
 use leakscope_graph::{GroupIx, ObjIx, Path, RootGroups, RootIx, Strength};
 use leakscope_target::Addr;
 use rustc_hash::FxHashMap;
 
-use crate::goroutines::{Goroutine, Goroutines};
 use crate::heap::GoHeap;
 use crate::maps::MapInfo;
-use crate::moduledata::Module;
 use crate::program::Program;
-use crate::resolver::package_of;
 use crate::roots::{RootKind, Roots};
 use crate::types::{TypeId, TypeTable};
-use crate::typing::Static;
+use crate::typing::{LocalNames, Static};
+use places::{Places, is_own};
+use stacks::{StackRoot, Stacks};
+
+/// In front of roots that the collector does not follow.
+const MAYBE: &str = "maybe ";
 
 /// References of a path that are spelled out; of longer ones the last this many.
 const MAX_STEPS: usize = 24;
 /// Characters of an owner that are kept: its ends say most.
 const MAX_CHARS: usize = 240;
-
-/// Values without a name that are called by values without a name, and so on: lists laid out by the linker.
-const MAX_HOLDERS: u32 = 8;
-/// Values without a name that start inside one another and are looked through for the largest.
-const MAX_NESTED: usize = 8;
 
 /// Roots are told from the holder that people know best, in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -44,7 +42,7 @@ enum Rank {
 enum RootName {
     Global { global: u32, offset: u64 },
     Static(u32),
-    Goroutine(u32),
+    Stack(StackRoot),
     Fixed(&'static str),
 }
 
@@ -61,23 +59,22 @@ pub(crate) struct RootNames {
     globals: Vec<GlobalName>,
     /// Names of roots in values that have no name of their own.
     statics: Vec<String>,
-    goroutines: Vec<String>,
+    stacks: Stacks,
 }
 
 impl RootNames {
-    /// Names for `roots`, and the roots as the graph wants them. `statics` are the package variables without a name.
+    /// Names for `roots`, and the roots as the graph wants them. `statics` are the package variables without a name,
+    /// `locals` what is known of words on stacks.
     pub(crate) fn new(
         program: &Program,
         types: &TypeTable,
         statics: &[Static],
+        locals: LocalNames,
         roots: &Roots,
     ) -> (Self, Vec<leakscope_graph::Root>) {
         let goroutines = &roots.goroutines;
         let mut names = Self {
-            goroutines: goroutines
-                .iter()
-                .map(|g| goroutine_name(program, goroutines, g))
-                .collect(),
+            stacks: Stacks::new(program, goroutines),
             ..Self::default()
         };
         let places = Places {
@@ -90,13 +87,16 @@ impl RootNames {
         for root in &roots.roots {
             let (name, rank) = match root.kind {
                 RootKind::Global { at } => names.global(&places, &mut known, at),
-                RootKind::Stack { goroutine, .. }
-                | RootKind::Conservative { goroutine, .. }
-                | RootKind::Register { goroutine, .. }
-                | RootKind::Goroutine { goroutine } => {
-                    (RootName::Goroutine(goroutine), Rank::Goroutine)
+                RootKind::Stack { .. }
+                | RootKind::Conservative { .. }
+                | RootKind::Register { .. }
+                | RootKind::Goroutine { .. } => {
+                    match names.stacks.root(goroutines, &locals, root.kind) {
+                        Some(root) => (RootName::Stack(root), Rank::Goroutine),
+                        None => fixed("goroutine"),
+                    }
                 }
-                RootKind::SystemStack { .. } => fixed("system stack"),
+                RootKind::SystemStack { .. } => fixed("maybe system stack"),
                 RootKind::Finalizer { .. } => fixed("finalizer"),
                 RootKind::FinalizerReach { .. } => fixed("object with a finalizer"),
                 RootKind::FinalizerQueue => fixed("finalizer queue"),
@@ -116,6 +116,7 @@ impl RootNames {
                 rank: rank as u8,
             });
         }
+        names.stacks.set_locals(locals);
         (names, out)
     }
 
@@ -133,8 +134,7 @@ impl RootNames {
             }
         };
         let Some((global, offset)) = places.program.global_at(at) else {
-            let known = places.spell(at, MAX_HOLDERS);
-            let Some((name, own)) = known.or_else(|| places.by_position(at)) else {
+            let Some((name, own)) = places.name(at) else {
                 return fixed("package variable without a name");
             };
             self.statics.push(name);
@@ -159,10 +159,7 @@ impl RootNames {
     /// The root without numbers: the variable with its field, the function a goroutine was started with.
     pub(crate) fn key(&self, root: RootIx, types: &TypeTable) -> String {
         match self.roots.get(root.index()) {
-            Some(RootName::Goroutine(i)) => {
-                let name = self.goroutines.get(*i as usize).map_or("", |n| n);
-                format!("goroutine {}", function_of(name))
-            }
+            Some(RootName::Stack(root)) => self.stacks.key(root),
             _ => without_indices(&self.name(root, types)),
         }
     }
@@ -175,16 +172,18 @@ impl RootNames {
         let mut of_goroutine: FxHashMap<u32, GroupIx> = FxHashMap::default();
         for root in &self.roots {
             let group = match root {
-                RootName::Goroutine(i) => *of_goroutine.entry(*i).or_insert_with(|| {
-                    let name = self.goroutines.get(*i as usize).map_or("", |n| n);
-                    let function = function_of(name).to_owned();
-                    let together = *by_name
-                        .entry((true, function))
-                        .or_insert_with_key(|(_, f)| {
-                            groups.add(None, Group::Goroutines(f.clone()))
-                        });
-                    groups.add(Some(together), Group::Goroutine(*i))
-                }),
+                RootName::Stack(StackRoot { goroutine, .. }) => {
+                    *of_goroutine.entry(*goroutine).or_insert_with(|| {
+                        let function = self.stacks.function(*goroutine).to_owned();
+                        let together =
+                            *by_name
+                                .entry((true, function))
+                                .or_insert_with_key(|(_, f)| {
+                                    groups.add(None, Group::Goroutines(f.clone()))
+                                });
+                        groups.add(Some(together), Group::Goroutine(*goroutine))
+                    })
+                }
                 RootName::Global { global, .. } => {
                     let global = self.globals.get(*global as usize);
                     let name = global.map_or(String::new(), |g| g.name.clone());
@@ -207,9 +206,9 @@ impl RootNames {
         groups
     }
 
-    /// What a goroutine of this index is called.
-    pub(crate) fn goroutine(&self, index: u32) -> &str {
-        self.goroutines.get(index as usize).map_or("", |n| n)
+    /// What goroutines are called.
+    pub(crate) fn stacks(&self) -> &Stacks {
+        &self.stacks
     }
 
     /// The root as an expression.
@@ -224,7 +223,7 @@ impl RootNames {
                 global.name.clone() + &path.unwrap_or_default()
             }
             Some(RootName::Static(i)) => text(&self.statics, *i),
-            Some(RootName::Goroutine(i)) => text(&self.goroutines, *i),
+            Some(RootName::Stack(root)) => self.stacks.name(types.program(), root),
             Some(RootName::Fixed(name)) => (*name).to_owned(),
             None => String::new(),
         }
@@ -260,11 +259,6 @@ impl Groups {
     }
 }
 
-/// The function in the name of a goroutine.
-pub(crate) fn function_of(name: &str) -> &str {
-    name.splitn(3, ' ').nth(2).unwrap_or("")
-}
-
 /// An expression with every index replaced.
 pub(crate) fn without_indices(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -284,95 +278,8 @@ pub(crate) fn without_indices(text: &str) -> String {
     out + rest
 }
 
-/// Names of places among the package variables.
-struct Places<'a> {
-    program: &'a Program,
-    types: &'a TypeTable,
-    statics: &'a [Static],
-}
-
-impl Places<'_> {
-    /// The word at `at`, and whether it belongs to the program's own module. Values without a name are called by the
-    /// word that points to them.
-    fn spell(&self, at: Addr, holders: u32) -> Option<(String, bool)> {
-        if let Some((global, offset)) = self.program.global_at(at) {
-            let type_ = self.types.from_dwarf(global.type_)?;
-            let name = global.name.to_owned() + &self.types.path(type_, offset);
-            return Some((name, is_own(self.program, global.name)));
-        }
-        let end = self.statics.partition_point(|s| s.at <= at);
-        let mut before = self.statics.get(..end)?.iter().rev().take(MAX_NESTED);
-        let found = before.rfind(|s| at.0 - s.at.0 < s.len)?;
-        let (mut name, own) = match holders.checked_sub(1) {
-            Some(left) if !found.holder.is_nil() => self.spell(found.holder, left)?,
-            _ => match self.by_position(found.at) {
-                Some(named) => named,
-                None => (format!("static {}", self.types.name(found.type_)), false),
-            },
-        };
-        let mut offset = at.0 - found.at.0;
-        if let Some(stride) = found.stride.filter(|s| *s > 0) {
-            // Writing to a string cannot fail.
-            let _ = write!(name, "[{}]", offset / stride);
-            offset %= stride;
-        }
-        name.push_str(&self.types.path(found.type_, offset));
-        Some((name, own))
-    }
-
-    /// A variable of a program without debug information, by its position and a function that uses it, and whether that
-    /// function belongs to the program's own module.
-    fn by_position(&self, at: Addr) -> Option<(String, bool)> {
-        let code = self.program.code()?;
-        let place = |m: &Module| {
-            let sections = [("data", m.data), ("bss", m.bss)];
-            let (name, range) = sections.into_iter().find(|(_, r)| r.contains(at))?;
-            Some(format!("global at {name}+{:#x}", at.0 - range.start.0))
-        };
-        let position = self.program.modules().iter().find_map(place)?;
-        let functions = self.program.functions();
-        let user = code.user(at).and_then(|user| functions.find(user));
-        Some(match user.map(|f| f.name()) {
-            Some(user) => {
-                let named = format!("({position}, used by {user})");
-                (named, is_own(self.program, user))
-            }
-            None => (format!("({position})"), false),
-        })
-    }
-}
-
 fn fixed(name: &'static str) -> (RootName, Rank) {
     (RootName::Fixed(name), Rank::Machinery)
-}
-
-/// Whether a package variable belongs to the program's own module: the main package, or one below its module path.
-fn is_own(program: &Program, name: &str) -> bool {
-    let package = package_of(name);
-    let module = program.exe().build_info().module.as_str();
-    package == "main"
-        || (!module.is_empty()
-            && package
-                .strip_prefix(module)
-                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
-}
-
-/// `goroutine 18 main.worker`, after the function it was started with.
-fn goroutine_name(program: &Program, goroutines: &Goroutines, goroutine: &Goroutine) -> String {
-    let functions = program.functions();
-    let started = functions.find(goroutine.start_pc).map(|f| f.name());
-    let outermost = goroutines
-        .frames(goroutine)
-        .last()
-        .and_then(|f| functions.find(f.pc));
-    let name = started.or(outermost.map(|f| f.name())).unwrap_or("");
-    // What the main goroutine was started with is the runtime's own.
-    let name = if name == "runtime.main" {
-        "main.main"
-    } else {
-        name
-    };
-    format!("goroutine {} {name}", goroutine.id)
 }
 
 impl GoHeap {
