@@ -58,17 +58,17 @@ pub(crate) enum Command {
     Analyze(HeapArgs),
     /// List the objects by type and by package
     #[command(
-        after_long_help = "EXAMPLES\n  leakscope histo sessiond --all\n  leakscope histo 4242 --json -o histo.json"
+        after_long_help = "EXAMPLES\n  leakscope histo sessiond --all --retained\n  leakscope histo 4242 --json -o histo.json"
     )]
-    Histo(HeapArgs),
+    Histo(SumsArgs),
     /// List the maps: who owns them, how full they are, what they cost
     #[command(
         after_long_help = "EXAMPLES\n  leakscope maps 4242 --limit 5\n  leakscope maps core.4242 --exe ./service"
     )]
-    Maps(HeapArgs),
+    Maps(SumsArgs),
     /// Show what holds an object, those of a type, or entries of a map
     #[command(
-        after_long_help = "ABOUT is an address (0xc000012340), a type (main.session), or the owner of a map (main.server.sessions).\n\nEXAMPLES\n  leakscope why 4242 main.session\n  leakscope why leak.lks 0xc000012340"
+        after_long_help = "ABOUT is an address (0xc000012340), a type (main.session), or the owner of a map (main.server.sessions).\n\nEXAMPLES\n  leakscope why 4242 main.session\n  leakscope why leak.lks 0xc000012340 --show-values"
     )]
     Why(WhyArgs),
     /// List the goroutines by what they do, leaked ones first
@@ -120,6 +120,16 @@ pub(crate) struct HeapArgs {
     pub(crate) rows: Rows,
 }
 
+/// Whose heap to read, how, and whether to say what is held alone.
+#[derive(Args, Debug)]
+pub(crate) struct SumsArgs {
+    #[command(flatten)]
+    pub(crate) heap: HeapArgs,
+    /// Also what each alone keeps in memory
+    #[arg(long, help_heading = "Output", env = "LEAKSCOPE_RETAINED", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) retained: bool,
+}
+
 /// Whose counters to read, and how often.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Target")]
@@ -144,6 +154,9 @@ pub(crate) struct WhyArgs {
     /// An address, a type, or the owner of a map
     #[arg(value_name = "ABOUT", help_heading = "Arguments")]
     pub(crate) about: String,
+    /// Tell the keys of maps: strings, integers, truth values
+    #[arg(long, help_heading = "Output", env = "LEAKSCOPE_SHOW_VALUES", hide_env = true, value_parser = BoolishValueParser::new())]
+    pub(crate) show_values: bool,
     #[command(flatten)]
     pub(crate) rows: Rows,
 }

@@ -33,6 +33,11 @@ pub(crate) enum Failure {
     },
     /// A heap with more in it than can be told apart.
     TooLarge(leakscope_graph::TooLarge),
+    /// What was asked takes values, and the snapshot was written without.
+    NeedsValues {
+        /// The snapshot, raw, or another target without values.
+        target: Vec<u8>,
+    },
     /// No object, type or map in the heap is meant by this.
     NoSuchObject {
         /// As asked for.

@@ -100,9 +100,29 @@ impl GoHeap {
     pub fn build(
         program: &Arc<Program>,
         layouts: &Layouts,
-        mut image: Image,
+        image: Image,
         threads: &[Thread],
     ) -> Result<Self, BuildError> {
+        Self::read(program, layouts, Bytes::Released(image), threads)
+    }
+
+    /// As [`GoHeap::build`], but `image` stays as it is: for whoever needs values too.
+    pub fn build_beside(
+        program: &Arc<Program>,
+        layouts: &Layouts,
+        image: &Image,
+        threads: &[Thread],
+    ) -> Result<Self, BuildError> {
+        Self::read(program, layouts, Bytes::Kept(image), threads)
+    }
+
+    fn read(
+        program: &Arc<Program>,
+        layouts: &Layouts,
+        mut bytes: Bytes<'_>,
+        threads: &[Thread],
+    ) -> Result<Self, BuildError> {
+        let image = bytes.image();
         let mut gaps = Gaps::default();
         let mut types = TypeTable::new(program.clone());
         let Foundation {
@@ -111,9 +131,9 @@ impl GoHeap {
             typed,
             maps,
             unread,
-        } = Foundation::read(program, layouts, &image, threads, &mut types, &mut gaps)?;
+        } = Foundation::read(program, layouts, image, threads, &mut types, &mut gaps)?;
         let waits = Waits::read(WaitSource {
-            image: &image,
+            image,
             program,
             layouts,
             objects: &objects,
@@ -130,10 +150,10 @@ impl GoHeap {
         let (root_names, graph_roots) =
             RootNames::new(program, &types, &statics, local_names, &roots);
         let mut unread_edges = Gaps::default();
-        let builder = edges(&mut image, &objects, program, &mut unread_edges)?;
+        let builder = edges(&mut bytes, &objects, program, &mut unread_edges)?;
         let unread = unread || hides_references(&unread_edges);
         gaps.add_all(&unread_edges);
-        drop(image);
+        drop(bytes);
         let type_of = type_of.into_iter().map(TypeIx).collect();
         let graph = builder.finish(type_of, size_runs(&objects), graph_roots)?;
         let leaks = GoroutineLeaks::judge(waits, &graph, &roots.roots, unread);
@@ -154,9 +174,31 @@ impl GoHeap {
     }
 }
 
+/// Captured bytes, and whether they are still needed once references are collected.
+enum Bytes<'a> {
+    Released(Image),
+    Kept(&'a Image),
+}
+
+impl Bytes<'_> {
+    fn image(&self) -> &Image {
+        match self {
+            Self::Released(image) => image,
+            Self::Kept(image) => image,
+        }
+    }
+
+    /// Gives bytes that nobody looks at again back to the kernel.
+    fn done_with(&mut self, range: AddrRange) {
+        if let Self::Released(image) = self {
+            image.release(range);
+        }
+    }
+}
+
 /// Collects every reference, giving memory back behind itself.
 fn edges(
-    image: &mut Image,
+    bytes: &mut Bytes<'_>,
     objects: &Objects,
     program: &Program,
     gaps: &mut Gaps,
@@ -166,11 +208,12 @@ fn edges(
     let mut first = 0;
     while first < spans.len() {
         let mut end = first;
-        let mut bytes = 0;
-        while end < spans.len() && bytes < RELEASE_STEP {
-            bytes += spans[end].bytes;
+        let mut passed = 0;
+        while end < spans.len() && passed < RELEASE_STEP {
+            passed += spans[end].bytes;
             end += 1;
         }
+        let image = bytes.image();
         let masks = GcMasks::new(program, image);
         let found = edges_of(image, objects, &masks, first..end, &mut builder)?;
         gaps.add_all(&found);
@@ -178,7 +221,7 @@ fn edges(
             start: spans[first].start,
             end: spans[end - 1].end(),
         };
-        image.release(range);
+        bytes.done_with(range);
         first = end;
     }
     Ok(builder)

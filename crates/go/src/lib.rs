@@ -14,6 +14,7 @@ pub mod goroutine_leaks;
 pub mod goroutines;
 pub mod heap;
 pub mod heapbits;
+pub mod keys;
 pub mod layouts;
 pub mod maps;
 pub mod moduledata;

@@ -213,6 +213,31 @@ enum CellPart {
 }
 
 impl Names {
+    /// What stands for an entry of a map whose key is not told.
+    pub(crate) const ANY_KEY: &str = "[...]";
+
+    /// The types.
+    pub(crate) fn types_table(&self) -> &TypeTable {
+        &self.types
+    }
+
+    /// The type of the key of the cell in which word `slot` of an array of cells lies, and where in the array the key is.
+    /// `None` for what is no cell, and for keys that lie elsewhere.
+    pub(crate) fn key_at(&self, type_: TypeIx, slot: u32) -> Option<(TypeId, u64)> {
+        let Steps::Cells(kind) = &self.row(type_)?.steps else {
+            return None;
+        };
+        let cell = &kind.cell;
+        let offset = u64::from(slot) * 8;
+        let (group, within) = (offset / cell.size.max(1), offset % cell.size.max(1));
+        let number = match Self::part_of_cell(kind, offset)?.0 {
+            CellPart::Elem => within.checked_sub(cell.elems)? / cell.elem_stride.max(1),
+            CellPart::Key => within.checked_sub(cell.keys)? / cell.key_stride.max(1),
+        };
+        let key = group * cell.size + cell.keys + number * cell.key_stride;
+        (!kind.indirect_key).then_some((kind.key, key))
+    }
+
     /// Which part of a cell lies at `offset` of an array of buckets or groups, and where in that part; `None` for what
     /// belongs to no cell, such as the pointer to the next overflow bucket.
     fn part_of_cell(kind: &MapKind, offset: u64) -> Option<(CellPart, u64)> {
@@ -236,7 +261,7 @@ impl Names {
             CellPart::Key => (kind.key, kind.indirect_key),
             CellPart::Elem => (kind.elem, kind.indirect_elem),
         };
-        expression.push_str("[...]");
+        expression.push_str(Self::ANY_KEY);
         if !indirect {
             expression.push_str(&self.types.path(type_, at));
         }

@@ -14,14 +14,7 @@ mod text;
 mod units;
 
 pub use address::Address;
-pub use doc::{
-    Amount, AnalyzeDoc, Capture, CaptureRow, Check, Classic, CounterRow, Coverage, DiffDoc,
-    DoctorDoc, Document, EntryRow, Gap, Generation, GoroutineGroup, GoroutineRow, Goroutines,
-    GoroutinesDoc, Growth, GrowthRow, Head, Heap, HistoDoc, HolderKind, Kept, Leak, MapRow,
-    MapSums, MapsDoc, Method, PackageRow, PathRow, Place, Process, ProcessRow, PsDoc, Question,
-    SCHEMA_VERSION, SnapDoc, Status, SuspectRow, Swiss, Target, TargetKind, Tool, TopDoc, TypeRow,
-    Verdict, WhyDoc,
-};
+pub use doc::{Amount, AnalyzeDoc, Capture, CaptureRow, Check, Classic, CounterRow, Coverage, DiffDoc, DoctorDoc, Document, Doubt, EntryRow, Gap, Generation, GoroutineGroup, GoroutineRow, Goroutines, GoroutinesDoc, Growth, GrowthRow, Head, Heap, HistoDoc, HolderKind, Kept, Leak, MapRow, MapSums, MapsDoc, Method, PackageRow, PathRow, Place, Process, ProcessRow, PsDoc, Question, RootKind, RootRow, SCHEMA_VERSION, SnapDoc, Status, SuspectRow, Swiss, Target, TargetKind, Tool, TopDoc, TypeRow, Verdict, WhyDoc};
 pub use json::to_json;
 pub use pprof::Pprof;
 pub use render::{Page, Render};

@@ -97,6 +97,15 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
         Failure::TooLarge(error) => {
             Advice::of("heap.too-large", error).fix("leakscope histo and maps need less")
         }
+        Failure::NeedsValues { target } => Advice::new(
+            "snapshot.needs-values",
+            format!(
+                "needs values, and {} was written without: --no-values",
+                Text::new(target)
+            ),
+        )
+        .fix("ask the process itself, or a snapshot with values: leakscope snap PID")
+        .fix("without --show-values, keys of maps are not needed"),
         Failure::NoSuchObject { asked } => Advice::new(
             "heap.no-such-object",
             format!("{asked} is no address of an object, no type of one, and owns no map"),

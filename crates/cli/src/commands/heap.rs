@@ -3,15 +3,18 @@
 use leakscope_report::Render;
 use serde::Serialize;
 
-use crate::args::{Common, DiffArgs, HeapArgs, WhyArgs};
+use crate::args::{Common, DiffArgs, HeapArgs, SumsArgs, WhyArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::read::{Subject, read, read_one_of_many};
+use crate::read::{Subject, read, read_one_of_many, read_with_values};
 use crate::views::diff::Sums;
+use crate::views::Overview;
 use crate::{output, views};
 
-/// Rows of the overview's tables, in text and in JSON.
+/// Suspects of the overview, and groups of goroutines; in JSON also rows of its tables.
 const OVERVIEW: usize = 10;
+/// Rows of the overview's tables in text: all of it fits one screen.
+const SHORT: usize = 5;
 /// Ways that are told.
 const WAYS: usize = 5;
 /// Most ways that are looked for, however many are asked for.
@@ -24,30 +27,38 @@ pub(crate) fn analyze(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    show(
-        args,
-        options,
-        progress,
-        OVERVIEW,
-        Some(OVERVIEW),
-        views::analyze,
-    )
+    let subject = read(&args.target, progress)?;
+    progress.phase("finding who holds what");
+    if options.wants_profile() {
+        return profile(&subject, options, progress);
+    }
+    let rows = &args.rows;
+    let (suspects, rows) = if options.json {
+        (rows.of_json(Some(OVERVIEW)), rows.of_json(Some(OVERVIEW)))
+    } else {
+        (rows.of_text(OVERVIEW), rows.of_text(SHORT))
+    };
+    let doc = views::analyze(&subject, Overview { suspects, rows })?;
+    progress.pause();
+    output::document(&doc, options, rows)
 }
 
 pub(crate) fn histo(
-    args: &HeapArgs,
+    args: &SumsArgs,
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    show(args, options, progress, LIST, None, views::histo)
+    let view = |subject: &Subject, limit| views::histo(subject, args.retained, limit);
+    show(&args.heap, options, progress, LIST, view)
 }
 
 pub(crate) fn maps(
-    args: &HeapArgs,
+    args: &SumsArgs,
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    show(args, options, progress, LIST, None, views::maps_doc)
+    let view = |subject: &Subject, limit| views::maps_doc(subject, args.retained, limit);
+    show(&args.heap, options, progress, LIST, view)
 }
 
 pub(crate) fn goroutines(
@@ -60,7 +71,6 @@ pub(crate) fn goroutines(
         options,
         progress,
         OVERVIEW,
-        None,
         views::goroutines::goroutines,
     )
 }
@@ -70,14 +80,20 @@ pub(crate) fn why(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let subject = read(&args.target, progress)?;
+    let (subject, values) = if args.show_values {
+        let (subject, values) = read_with_values(&args.target, progress)?;
+        (subject, Some(values))
+    } else {
+        (read(&args.target, progress)?, None)
+    };
     progress.phase("finding the ways");
     let limit = if options.json {
         args.rows.of_json(Some(WAYS))
     } else {
         args.rows.of_text(WAYS)
     };
-    let doc = views::why::why(&subject, &args.about, limit.unwrap_or(MOST_WAYS))?;
+    let ways = limit.unwrap_or(MOST_WAYS);
+    let doc = views::why::why(&subject, values.as_ref(), &args.about, ways)?;
     progress.pause();
     output::document(&doc, options, limit)
 }
@@ -111,22 +127,25 @@ fn show<D: Serialize + Render>(
     options: &Common,
     progress: &mut Progress,
     in_text: usize,
-    in_json: Option<usize>,
-    view: fn(&Subject, Option<usize>) -> Result<D, Failure>,
+    view: impl Fn(&Subject, Option<usize>) -> Result<D, Failure>,
 ) -> Result<(), Failure> {
     let subject = read(&args.target, progress)?;
     progress.phase("writing the report");
     if options.wants_profile() {
-        let profile = views::profile::profile(&subject)?;
-        progress.pause();
-        return output::write(&profile, options);
+        return profile(&subject, options, progress);
     }
     let limit = if options.json {
-        args.rows.of_json(in_json)
+        args.rows.of_json(None)
     } else {
         args.rows.of_text(in_text)
     };
     let doc = view(&subject, limit)?;
     progress.pause();
     output::document(&doc, options, limit)
+}
+
+fn profile(subject: &Subject, options: &Common, progress: &mut Progress) -> Result<(), Failure> {
+    let profile = views::profile::profile(subject)?;
+    progress.pause();
+    output::write(&profile, options)
 }

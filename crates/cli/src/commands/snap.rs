@@ -22,6 +22,7 @@ pub(crate) fn run(
         target,
         capture,
         gaps,
+        values,
     } = snap(args, options, progress)?;
     let coverage = Coverage {
         gaps,
@@ -32,7 +33,7 @@ pub(crate) fn run(
         snapshot: Text::new(path.as_os_str().as_bytes()),
         unpacked_bytes: size.unpacked,
         written_bytes: size.written,
-        values: !args.no_values,
+        values,
     };
     progress.pause();
     // -o was the snapshot's.

@@ -70,6 +70,7 @@ pub(super) fn capture(
         gaps: gaps(&captured.stop),
         capture: describe_stop(&captured.stop, taken_at),
         rss: Some(summary.rss),
+        values: true,
     })
 }
 

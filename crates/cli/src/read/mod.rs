@@ -6,6 +6,7 @@ mod locate;
 mod snapshot;
 mod stripped;
 
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use leakscope_go::binary::{GoVersion, Support};
@@ -47,6 +48,8 @@ struct Captured {
     capture: Capture,
     gaps: Vec<Gap>,
     rss: Option<u64>,
+    /// Strings, numbers and buffers are among the bytes.
+    values: bool,
 }
 
 /// Reads the heap of the target that `args` name, the last one that is read.
@@ -71,25 +74,57 @@ pub(crate) fn read_one_of_many(
     read_as(args, how, progress)
 }
 
-fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+/// Reads a heap as [`read`] does, together with all that lies in its objects. Takes as much memory again.
+pub(crate) fn read_with_values(
+    args: &TargetArgs,
+    progress: &mut Progress,
+) -> Result<(Subject, Image), Failure> {
+    let how = How {
+        contents: Contents::All,
+        last: true,
+    };
     let captured = capture(args, how, progress)?;
+    if !captured.values {
+        return Err(Failure::NeedsValues {
+            target: args.target.as_bytes().to_vec(),
+        });
+    }
     progress.phase("rebuilding the heap");
+    let heap = GoHeap::build_beside(
+        &captured.program,
+        &captured.layouts,
+        &captured.image,
+        &captured.threads,
+    )?;
+    Ok(subject(captured, heap))
+}
+
+fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+    let mut captured = capture(args, how, progress)?;
+    progress.phase("rebuilding the heap");
+    let image = std::mem::replace(&mut captured.image, Image::builder().build());
     let heap = GoHeap::build(
         &captured.program,
         &captured.layouts,
-        captured.image,
+        image,
         &captured.threads,
     )?;
+    Ok(subject(captured, heap).0)
+}
+
+/// The heap with what is said about the way there, and what is left of the captured bytes.
+fn subject(captured: Captured, heap: GoHeap) -> (Subject, Image) {
     let mut gaps = captured.gaps;
     gaps.extend(beyond(&captured.program));
     gaps.extend(stripped::gaps(&captured.program));
-    Ok(Subject {
+    let subject = Subject {
         heap,
         target: captured.target,
         capture: captured.capture,
         gaps,
         rss: captured.rss,
-    })
+    };
+    (subject, captured.image)
 }
 
 /// Which of a target's bytes to capture.

@@ -31,6 +31,13 @@ struct About {
     capture: Capture,
     gaps: Vec<Gap>,
     rss: Option<u64>,
+    /// Whether strings, numbers and buffers are in it; so they are in those that do not say.
+    #[serde(default = "yes")]
+    values: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 pub(super) fn capture(path: &Path, how: How, progress: &mut Progress) -> Result<Captured, Failure> {
@@ -74,6 +81,7 @@ pub(super) fn capture(path: &Path, how: How, progress: &mut Progress) -> Result<
         capture: about.capture,
         gaps: about.gaps,
         rss: about.rss,
+        values: about.values,
     })
 }
 
@@ -89,6 +97,8 @@ pub(crate) struct Snapped {
     pub(crate) capture: Capture,
     /// What was wrong with the capture.
     pub(crate) gaps: Vec<Gap>,
+    /// Whether strings, numbers and buffers are in it.
+    pub(crate) values: bool,
 }
 
 /// Captures the target that `args` name and writes a snapshot of it.
@@ -114,6 +124,7 @@ pub(crate) fn snap(
     if args.no_values {
         progress.phase("taking values out");
         leave_out_values(&mut captured, &ranges)?;
+        captured.values = false;
     }
     let path = options
         .output
@@ -133,6 +144,7 @@ pub(crate) fn snap(
         target: captured.target,
         capture: captured.capture,
         gaps: captured.gaps,
+        values: captured.values,
     })
 }
 
@@ -223,6 +235,7 @@ fn write(
         capture: captured.capture.clone(),
         gaps: captured.gaps.clone(),
         rss: captured.rss,
+        values: captured.values,
     };
     let content = SnapshotContent {
         image: &captured.image,

@@ -3,12 +3,12 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use leakscope_go::goroutine_leaks::Verdict;
+use leakscope_go::goroutine_leaks::{Doubt as GoDoubt, Verdict};
 use leakscope_go::goroutines::Goroutine;
 use leakscope_go::heap::GoHeap;
 use leakscope_go::owners::Group;
 use leakscope_graph::{GroupIx, Node, Strength};
-use leakscope_report::{Document, GoroutineGroup, GoroutineRow, GoroutinesDoc, Leak, Place, Text};
+use leakscope_report::{Document, Doubt, GoroutineGroup, GoroutineRow, GoroutinesDoc, Leak, Place, Text};
 use leakscope_target::Addr;
 
 use super::head_of;
@@ -69,7 +69,8 @@ pub(super) fn rows(holders: &Holders<'_>) -> Vec<GoroutineRow> {
 }
 
 fn row(heap: &GoHeap, index: u32, goroutine: &Goroutine, retained_bytes: u64) -> GoroutineRow {
-    let verdict = leak(heap.leaks.verdict(index));
+    let judged = heap.leaks.verdict(index);
+    let verdict = leak(judged);
     let reasons = heap.goroutines.wait_reasons();
     let reason = goroutine.wait_reason;
     let reason = reason.and_then(|r| reasons.get(usize::from(r)));
@@ -95,6 +96,11 @@ fn row(heap: &GoHeap, index: u32, goroutine: &Goroutine, retained_bytes: u64) ->
         wait_ns: heap.goroutines.waited(goroutine),
         leaked: verdict == Leak::Leaked,
         verdict,
+        doubt: match judged {
+            Verdict::Suspect(GoDoubt::Conservative) => Some(Doubt::MaybePointer),
+            Verdict::Suspect(GoDoubt::Unread) => Some(Doubt::Unread),
+            _ => None,
+        },
         retained_bytes,
         stack,
         created_by: (goroutine.id != MAIN)
@@ -133,7 +139,7 @@ fn leak(verdict: Verdict) -> Leak {
 /// Goroutines that do the same: leaked ones first, then those that hold most.
 fn groups(rows: &[GoroutineRow]) -> Vec<GoroutineGroup> {
     type Key<'a> = (
-        Leak,
+        (Leak, Option<Doubt>),
         &'a Text,
         &'a Option<Text>,
         &'a [Place],
@@ -142,7 +148,7 @@ fn groups(rows: &[GoroutineRow]) -> Vec<GoroutineGroup> {
     let mut groups: BTreeMap<Key<'_>, GoroutineGroup> = BTreeMap::new();
     for row in rows {
         let key = (
-            row.verdict,
+            (row.verdict, row.doubt),
             &row.status,
             &row.wait_reason,
             row.stack.as_slice(),
@@ -151,6 +157,7 @@ fn groups(rows: &[GoroutineRow]) -> Vec<GoroutineGroup> {
         let group = groups.entry(key).or_insert_with(|| GoroutineGroup {
             count: 0,
             verdict: row.verdict,
+            doubt: row.doubt,
             status: row.status.clone(),
             wait_reason: row.wait_reason.clone(),
             longest_wait_ns: None,

@@ -3,6 +3,7 @@
 pub(crate) mod diff;
 pub(crate) mod goroutines;
 pub(crate) mod profile;
+mod retained;
 pub(crate) mod suspects;
 pub(crate) mod why;
 
@@ -24,17 +25,28 @@ use crate::failure::Failure;
 use crate::head::head;
 use crate::read::Subject;
 
-/// The overview, with at most `limit` types and maps.
-pub(crate) fn analyze(subject: &Subject, limit: Option<usize>) -> Result<AnalyzeDoc, Failure> {
+/// How much of an overview is told; `None` for all.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overview {
+    /// Most suspects.
+    pub(crate) suspects: Option<usize>,
+    /// Most types and maps.
+    pub(crate) rows: Option<usize>,
+}
+
+/// The overview.
+pub(crate) fn analyze(subject: &Subject, most: Overview) -> Result<AnalyzeDoc, Failure> {
     let heap = &subject.heap;
-    let mut suspects = Holders::of(heap)?.suspects(Threshold::default());
+    let holders = Holders::of(heap)?;
+    let mut suspects = holders.suspects(Threshold::default());
     let suspect_count = suspects.len() as u64;
-    suspects.truncate(limit.unwrap_or(usize::MAX));
+    suspects.truncate(most.suspects.unwrap_or(usize::MAX));
     let (leaked, suspect) = goroutines::leaked(heap);
     let totals = &heap.totals;
     let mut types = types(heap, &heap.histogram.reachable);
     let type_count = types.len() as u64;
-    types.truncate(limit.unwrap_or(usize::MAX));
+    types.truncate(most.rows.unwrap_or(usize::MAX));
+    retained::of_types(&holders, &mut types);
     Ok(AnalyzeDoc {
         head: head_of(Document::Analyze, subject),
         process: Process {
@@ -69,17 +81,31 @@ pub(crate) fn analyze(subject: &Subject, limit: Option<usize>) -> Result<Analyze
         type_count,
         types,
         map_sums: map_sums(&heap.maps),
-        maps: maps(heap, limit),
+        maps: maps(heap, Some(&holders), most.rows),
     })
 }
 
-/// Objects by type and package. The lists are cut to `limit`.
-pub(crate) fn histo(subject: &Subject, limit: Option<usize>) -> Result<HistoDoc, Failure> {
+/// Objects by type and package, with what these retain where `retained` asks for it. The lists are cut to `limit`.
+pub(crate) fn histo(
+    subject: &Subject,
+    retained: bool,
+    limit: Option<usize>,
+) -> Result<HistoDoc, Failure> {
     let heap = &subject.heap;
     let limit = limit.unwrap_or(usize::MAX);
     let mut types_ = types(heap, &heap.histogram.reachable);
     let mut unreachable = types(heap, &heap.histogram.unreachable);
     let mut packages = packages(heap);
+    let mut roots = Vec::new();
+    if retained {
+        let holders = Holders::of(heap)?;
+        retained::of_types(&holders, &mut types_);
+        retained::of_packages(&holders, &mut packages);
+        roots = retained::by_root(&holders);
+        // Stable: equal sums stay in the order of their bytes.
+        types_.sort_by_key(|row| Reverse(row.retained_bytes));
+        packages.sort_by_key(|row| Reverse(row.retained_bytes));
+    }
     let doc = HistoDoc {
         head: head_of(Document::Histo, subject),
         reachable: sum(&types_),
@@ -87,28 +113,44 @@ pub(crate) fn histo(subject: &Subject, limit: Option<usize>) -> Result<HistoDoc,
         type_count: types_.len() as u64,
         package_count: packages.len() as u64,
         unreachable_type_count: unreachable.len() as u64,
+        root_count: roots.len() as u64,
         types: Vec::new(),
         packages: Vec::new(),
         unreachable: Vec::new(),
+        roots: Vec::new(),
     };
     types_.truncate(limit);
     unreachable.truncate(limit);
     packages.truncate(limit);
+    roots.truncate(limit);
     Ok(HistoDoc {
         types: types_,
         packages,
         unreachable,
+        roots,
         ..doc
     })
 }
 
-/// Maps, the largest first, at most `limit` of them.
-pub(crate) fn maps_doc(subject: &Subject, limit: Option<usize>) -> Result<MapsDoc, Failure> {
+/// Maps, the largest first, at most `limit` of them; with what they retain, and by that, where `retained` asks for it.
+pub(crate) fn maps_doc(
+    subject: &Subject,
+    retained: bool,
+    limit: Option<usize>,
+) -> Result<MapsDoc, Failure> {
     let heap = &subject.heap;
+    let maps = if retained {
+        let mut maps = maps(heap, Some(&Holders::of(heap)?), None);
+        maps.sort_by_key(|row| Reverse(row.retained_bytes));
+        maps.truncate(limit.unwrap_or(usize::MAX));
+        maps
+    } else {
+        maps(heap, None, limit)
+    };
     Ok(MapsDoc {
         head: head_of(Document::Maps, subject),
         sums: map_sums(&heap.maps),
-        maps: maps(heap, limit),
+        maps,
     })
 }
 
@@ -163,6 +205,7 @@ fn types(heap: &GoHeap, rows: &[GraphRow]) -> Vec<TypeRow> {
             package,
             count,
             bytes,
+            retained_bytes: None,
         })
         .collect();
     // Stable: equal sums stay in the order of their names.
@@ -177,6 +220,7 @@ fn packages(heap: &GoHeap) -> Vec<PackageRow> {
             package: row.package.into(),
             count: row.count,
             bytes: row.bytes,
+            retained_bytes: None,
         })
         .collect()
 }
@@ -203,14 +247,18 @@ fn map_sums(maps: &[MapInfo]) -> MapSums {
     sums
 }
 
-fn maps(heap: &GoHeap, limit: Option<usize>) -> Vec<MapRow> {
+fn maps(heap: &GoHeap, holders: Option<&Holders<'_>>, limit: Option<usize>) -> Vec<MapRow> {
     let mut largest: Vec<&MapInfo> = heap.maps.iter().collect();
     largest.sort_by_key(|map| (Reverse(map.bytes), map.address));
     largest.truncate(limit.unwrap_or(usize::MAX));
-    largest.into_iter().map(|map| map_row(heap, map)).collect()
+    let rows = largest.into_iter().map(|map| {
+        let retained = holders.and_then(|holders| retained::of_map(holders, map));
+        map_row(heap, map, retained)
+    });
+    rows.collect()
 }
 
-fn map_row(heap: &GoHeap, map: &MapInfo) -> MapRow {
+fn map_row(heap: &GoHeap, map: &MapInfo, retained_bytes: Option<u64>) -> MapRow {
     let owner = heap.map_owner(map);
     let (classic, swiss) = match map.structure {
         Structure::Classic(inside) => (Some(classic(&inside)), None),
@@ -240,6 +288,7 @@ fn map_row(heap: &GoHeap, map: &MapInfo) -> MapRow {
         bytes: map.bytes,
         rebuilt_bytes: map.rebuilt_bytes,
         waste_bytes: map.waste_bytes(),
+        retained_bytes,
         cells: map.cells,
         torn: map.torn,
         incomplete: map.incomplete,

@@ -1,17 +1,22 @@
 //! Places where memory accumulates, in words.
 
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
 use leakscope_go::heap::GoHeap;
 use leakscope_go::owners::Groups;
 use leakscope_graph::{
-    Dominators, EntryKind, Node, ObjIx, Resolver, Strength, Suspect, Threshold, TooLarge,
+    Dominators, EntryKind, Node, ObjIx, Path, Resolver, Strength, Suspect, Threshold, TooLarge,
     TypePaths, suspects,
 };
 use leakscope_report::{Address, EntryRow, HolderKind, SuspectRow, Text, Verdict};
 
+use super::why::{ENDS, alike};
+
 /// Entries from which on a place is one where many things accumulate.
 const MANY: u64 = 64;
-/// Sharpness from which on it is so too, in thousandths.
-const SHARP: u32 = 500;
+/// Sharpness from which on it is so too.
+const SHARP: f64 = 0.5;
 
 /// Who holds what in a heap: the dominator tree, and the groups of roots in it.
 pub(crate) struct Holders<'a> {
@@ -27,21 +32,35 @@ impl<'a> Holders<'a> {
         Ok(Self { heap, groups, tree })
     }
 
-    /// Every place above `threshold`, the most telling first.
+    /// Every place above `threshold`, the most telling first. Places of the same fingerprint are told as one.
     pub(crate) fn suspects(&self, threshold: Threshold) -> Vec<SuspectRow> {
         let heap = self.heap;
         let found = suspects(&heap.graph, &self.tree, &heap.names, threshold);
         let mut paths = TypePaths::new(&heap.graph, &heap.reach, &heap.names);
-        found
-            .iter()
-            .map(|suspect| {
-                let fingerprint = paths.suspect_fingerprint(suspect, |group| {
-                    let group = self.groups.of.get(group.index());
-                    group.map_or(String::new(), |g| heap.names.group_key(g))
-                });
-                self.row(suspect, fingerprint.map(|f| Text::new(f.to_string())))
-            })
-            .collect()
+        let mut rows: Vec<(u64, SuspectRow)> = Vec::new();
+        let mut known: BTreeMap<String, usize> = BTreeMap::new();
+        for suspect in &found {
+            let fingerprint = paths.suspect_fingerprint(suspect, |group| {
+                let group = self.groups.of.get(group.index());
+                group.map_or(String::new(), |g| heap.names.group_key(g))
+            });
+            let fingerprint = fingerprint.map(|f| f.to_string());
+            let row = self.row(suspect, fingerprint.as_deref().map(Text::new));
+            let same = fingerprint.as_ref().and_then(|f| known.get(f));
+            if let Some((score, first)) = same.and_then(|i| rows.get_mut(*i)) {
+                *score = score.saturating_add(suspect.score);
+                join(first, row);
+                first.holder = self.name_of_many(suspect.point);
+            } else {
+                if let Some(fingerprint) = fingerprint {
+                    known.insert(fingerprint, rows.len());
+                }
+                rows.push((suspect.score, row));
+            }
+        }
+        // Stable: equal scores stay in the order in which they were found.
+        rows.sort_by_key(|(score, _)| Reverse(*score));
+        rows.into_iter().map(|(_, row)| row).collect()
     }
 
     fn row(&self, suspect: &Suspect, fingerprint: Option<Text>) -> SuspectRow {
@@ -63,9 +82,10 @@ impl<'a> Holders<'a> {
                 largest_bytes: entries.largest,
             })
             .collect();
-        let many = suspect.all_entries >= MANY && suspect.sharpness >= SHARP;
+        let sharpness = f64::from(suspect.sharpness) / 1000.0;
         SuspectRow {
-            verdict: if many { Verdict::Suspect } else { Verdict::Big },
+            verdict: verdict(suspect.all_entries, sharpness),
+            places: 1,
             kind: match suspect.point {
                 Node::Object(_) => HolderKind::Object,
                 Node::Group(..) => HolderKind::Root,
@@ -80,7 +100,7 @@ impl<'a> Holders<'a> {
             retained_bytes: suspect.retained,
             accumulated_bytes: suspect.accumulated,
             share: f64::from(suspect.share) / 1000.0,
-            sharpness: f64::from(suspect.sharpness) / 1000.0,
+            sharpness,
             certain: suspect.strength == Strength::Strong,
             entry_count: suspect.all_entries,
             entries,
@@ -102,6 +122,18 @@ impl<'a> Holders<'a> {
         }
     }
 
+    /// A node as one of several that are alike.
+    fn name_of_many(&self, node: Node) -> Text {
+        let heap = self.heap;
+        match node {
+            Node::Object(object) => {
+                let path = Path::folded(&heap.graph, &heap.reach, object, ENDS, ENDS);
+                path.map_or(Text::default(), |path| Text::new(alike(heap, &path)))
+            }
+            _ => self.name(node),
+        }
+    }
+
     /// Where an object lies.
     pub(crate) fn address(&self, object: ObjIx) -> Address {
         Address(self.heap.objects.base(object.0).0)
@@ -118,4 +150,42 @@ impl<'a> Holders<'a> {
             _ => "root",
         }
     }
+}
+
+fn verdict(entries: u64, sharpness: f64) -> Verdict {
+    if entries >= MANY && sharpness >= SHARP {
+        Verdict::Suspect
+    } else {
+        Verdict::Big
+    }
+}
+
+/// Adds another place of the same fingerprint to the first.
+fn join(first: &mut SuspectRow, other: SuspectRow) {
+    let weight = |row: &SuspectRow| row.accumulated_bytes as f64;
+    let whole = weight(first) + weight(&other);
+    if whole > 0.0 {
+        let sum = first.sharpness * weight(first) + other.sharpness * weight(&other);
+        first.sharpness = sum / whole;
+    }
+    first.places += 1;
+    first.retained_bytes = first.retained_bytes.saturating_add(other.retained_bytes);
+    first.accumulated_bytes = first
+        .accumulated_bytes
+        .saturating_add(other.accumulated_bytes);
+    first.share += other.share;
+    first.certain &= other.certain;
+    first.entry_count = first.entry_count.saturating_add(other.entry_count);
+    for entry in other.entries {
+        match first.entries.iter_mut().find(|e| e.type_ == entry.type_) {
+            Some(same) => {
+                same.count = same.count.saturating_add(entry.count);
+                same.bytes = same.bytes.saturating_add(entry.bytes);
+                same.largest_bytes = same.largest_bytes.max(entry.largest_bytes);
+            }
+            None => first.entries.push(entry),
+        }
+    }
+    first.entries.sort_by_key(|e| Reverse(e.bytes));
+    first.verdict = verdict(first.entry_count, first.sharpness);
 }

@@ -1,11 +1,12 @@
 //! The ways from roots to objects, in words.
 
 use leakscope_go::heap::GoHeap;
+use leakscope_go::keys::WithKeys;
 use leakscope_graph::{
     ClassIx, Held, Node, ObjIx, Path, Resolver, Strength, TypePaths, freed_without,
 };
 use leakscope_report::{Amount, Document, PathRow, Question, Text, WhyDoc};
-use leakscope_target::Addr;
+use leakscope_target::{Addr, Image};
 
 use super::head_of;
 use super::suspects::Holders;
@@ -13,7 +14,7 @@ use crate::failure::Failure;
 use crate::read::Subject;
 
 /// References at either end of a way that are spelled out.
-const ENDS: usize = 12;
+pub(super) const ENDS: usize = 12;
 /// Types at either end of a way that are told.
 const TYPES: usize = 8;
 
@@ -24,9 +25,16 @@ enum Asked {
     Type(Vec<ObjIx>, String),
 }
 
-/// Why what `about` names is in memory; at most `limit` ways.
-pub(crate) fn why(subject: &Subject, about: &str, limit: usize) -> Result<WhyDoc, Failure> {
+/// Why what `about` names is in memory; at most `limit` ways. Keys of maps are told where `values` are there to be read.
+pub(crate) fn why(
+    subject: &Subject,
+    values: Option<&Image>,
+    about: &str,
+    limit: usize,
+) -> Result<WhyDoc, Failure> {
     let heap = &subject.heap;
+    let with_keys = values.map(|image| WithKeys::new(heap, image));
+    let with_keys = with_keys.as_ref();
     let holders = Holders::of(heap)?;
     let asked = ask(heap, about)?;
     let mut paths = TypePaths::new(&heap.graph, &heap.reach, &heap.names);
@@ -50,8 +58,13 @@ pub(crate) fn why(subject: &Subject, about: &str, limit: usize) -> Result<WhyDoc
             let ways = paths.distinct(object, limit);
             doc.path_count = ways.len() as u64;
             for way in ways {
+                let names: &dyn Resolver = match with_keys {
+                    Some(with_keys) => with_keys,
+                    None => &heap.names,
+                };
                 doc.paths.push(PathRow {
-                    path: Text::new(way.path.expression(&heap.graph, &heap.names)),
+                    path: Text::new(way.path.expression(&heap.graph, names)),
+                    example_path: None,
                     types: types(heap, &way.path, object),
                     count: way.alike,
                     bytes: heap.graph.size(object),
@@ -72,7 +85,7 @@ pub(crate) fn why(subject: &Subject, about: &str, limit: usize) -> Result<WhyDoc
                 .collect();
             count(heap, &entries, &mut doc);
             doc.retained_bytes = holders.tree.retained(head);
-            merged(&holders, &mut paths, &entries, limit, &mut doc);
+            merged(&holders, &mut paths, with_keys, &entries, limit, &mut doc);
         }
         Asked::Type(objects, name) => {
             doc.question = Question::Type;
@@ -82,7 +95,7 @@ pub(crate) fn why(subject: &Subject, about: &str, limit: usize) -> Result<WhyDoc
             let freed = freed_without(&heap.graph, &heap.reach, |o| asked.contains(o.index()));
             asked.clear();
             doc.retained_bytes = freed.bytes;
-            merged(&holders, &mut paths, &objects, limit, &mut doc);
+            merged(&holders, &mut paths, with_keys, &objects, limit, &mut doc);
         }
     }
     Ok(doc)
@@ -156,6 +169,7 @@ fn count(heap: &GoHeap, objects: &[ObjIx], doc: &mut WhyDoc) {
 fn merged(
     holders: &Holders<'_>,
     paths: &mut TypePaths<'_>,
+    with_keys: Option<&WithKeys<'_>>,
     objects: &[ObjIx],
     limit: usize,
     doc: &mut WhyDoc,
@@ -175,13 +189,14 @@ fn merged(
             bytes,
             certain: certain(heap, &path),
             example: holders.address(way.example),
+            example_path: with_keys.map(|names| Text::new(path.expression(&heap.graph, names))),
             fingerprint: fingerprint(paths, way.class),
         });
     }
 }
 
 /// A way with every index left out: it stands for many.
-fn alike(heap: &GoHeap, path: &Path) -> String {
+pub(super) fn alike(heap: &GoHeap, path: &Path) -> String {
     let mut text = heap.names.root_key(path.root).into_owned();
     for (i, step) in path.steps.iter().enumerate() {
         if path.omitted.is_some_and(|o| o.after == i) {

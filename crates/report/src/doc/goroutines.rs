@@ -37,6 +37,16 @@ pub enum Leak {
     No,
 }
 
+/// Why a goroutine that looks leaked is not called so.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// Only words that may be no pointers lead to what it waits for: registers, frames that were stopped anywhere.
+    MaybePointer,
+    /// Part of the memory could not be read, and may lead there.
+    Unread,
+}
+
 /// A place in the program's source.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, JsonSchema)]
 pub struct Place {
@@ -63,6 +73,8 @@ pub struct GoroutineRow {
     pub leaked: bool,
     /// The verdict with its shades.
     pub verdict: Leak,
+    /// Of a suspect, why it is not called leaked.
+    pub doubt: Option<Doubt>,
     /// Bytes of the heap that only it holds.
     pub retained_bytes: u64,
     /// Its frames, innermost first, inlined functions included.
@@ -78,6 +90,8 @@ pub struct GoroutineGroup {
     pub count: u64,
     /// Their verdict.
     pub verdict: Leak,
+    /// Of suspects, why they are not called leaked.
+    pub doubt: Option<Doubt>,
     /// What they do.
     pub status: Text,
     /// Why they wait.

@@ -21,12 +21,46 @@ pub struct HistoDoc {
     pub package_count: u64,
     /// Number of types of objects that nothing reaches.
     pub unreachable_type_count: u64,
+    /// Number of roots that alone hold something.
+    pub root_count: u64,
     /// Reachable objects by type, most bytes first.
     pub types: Vec<TypeRow>,
     /// Reachable objects by the package that declares their type, most bytes first.
     pub packages: Vec<PackageRow>,
     /// Objects that nothing reaches, by type, most bytes first.
     pub unreachable: Vec<TypeRow>,
+    /// What package variables and goroutines alone hold, most bytes first; empty unless asked for (`--retained`), as what
+    /// types and packages retain is `null`.
+    pub roots: Vec<RootRow>,
+}
+
+/// What sort of root holds something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RootKind {
+    /// A package variable.
+    Variable,
+    /// Goroutines that were started with the same function.
+    Goroutines,
+    /// What the runtime itself keeps: finalizers, weak handles, stacks of threads.
+    Runtime,
+}
+
+/// Roots that belong together, and what they alone hold.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+pub struct RootRow {
+    /// What sort they are.
+    pub kind: RootKind,
+    /// The variable, the function, or what the runtime keeps it for.
+    pub name: Text,
+    /// Goroutines; 1 for all others.
+    pub count: u64,
+    /// Objects that would be garbage without them.
+    pub retained_objects: u64,
+    /// Their bytes.
+    pub retained_bytes: u64,
+    /// Of these, bytes that only words lead to which may be no pointers.
+    pub maybe_retained_bytes: u64,
 }
 
 /// Objects of one type.
@@ -41,6 +75,9 @@ pub struct TypeRow {
     pub count: u64,
     /// Their bytes: whole slots of the heap.
     pub bytes: u64,
+    /// Bytes that would be garbage without single objects of the type, each byte once; `null` where not asked for. What
+    /// several objects of the type hold only together does not count.
+    pub retained_bytes: Option<u64>,
 }
 
 /// Objects of one package's types.
@@ -52,4 +89,6 @@ pub struct PackageRow {
     pub count: u64,
     /// Their bytes: whole slots of the heap.
     pub bytes: u64,
+    /// Bytes that would be garbage without single objects of the package, as for types.
+    pub retained_bytes: Option<u64>,
 }

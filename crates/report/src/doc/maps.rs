@@ -68,6 +68,9 @@ pub struct MapRow {
     pub rebuilt_bytes: u64,
     /// What rebuilding would give back.
     pub waste_bytes: u64,
+    /// Bytes that would be garbage without it: its own structures, and of its entries what nothing else holds. `null` where
+    /// not asked for (`--retained`), and for a header that is not an object of its own.
+    pub retained_bytes: Option<u64>,
     /// Filled cells found by walking it.
     pub cells: u64,
     /// It was being written, or its count and its cells disagree.

@@ -16,12 +16,12 @@ mod why;
 pub use analyze::{AnalyzeDoc, Goroutines, Heap, Kept, Process};
 pub use diff::{CaptureRow, DiffDoc, GrowthRow};
 pub use doctor::{Check, DoctorDoc, Status};
-pub use goroutines::{GoroutineGroup, GoroutineRow, GoroutinesDoc, Leak, Place};
+pub use goroutines::{Doubt, GoroutineGroup, GoroutineRow, GoroutinesDoc, Leak, Place};
 pub use head::{
     Amount, Capture, Coverage, Document, Gap, Head, Method, SCHEMA_VERSION, Target, TargetKind,
     Tool,
 };
-pub use histo::{HistoDoc, PackageRow, TypeRow};
+pub use histo::{HistoDoc, PackageRow, RootKind, RootRow, TypeRow};
 pub use maps::{Classic, Generation, Growth, MapRow, MapSums, MapsDoc, Swiss};
 pub use ps::{ProcessRow, PsDoc};
 pub use snap::SnapDoc;

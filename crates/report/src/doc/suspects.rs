@@ -27,16 +27,18 @@ pub enum HolderKind {
     Many,
 }
 
-/// A place where memory accumulates.
+/// A place where memory accumulates, or several of the same fingerprint, such as the shards of a cache.
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct SuspectRow {
     /// How sure it is.
     pub verdict: Verdict,
     /// What holds the bytes.
     pub kind: HolderKind,
-    /// It as an expression: the way from a root.
+    /// It as an expression: the way from a root; of several places without indices.
     pub holder: Text,
-    /// Address of the object; `null` for roots and many holders.
+    /// How many places of the same fingerprint were joined; all sums are over them.
+    pub places: u64,
+    /// Address of the object, of several the one with the most; `null` for roots and many holders.
     pub address: Option<Address>,
     /// Type of the object; `null` for roots and many holders.
     #[serde(rename = "type")]

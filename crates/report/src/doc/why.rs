@@ -56,6 +56,8 @@ pub struct PathRow {
     pub certain: bool,
     /// One of the objects.
     pub example: Address,
+    /// The way to it with indices and keys; `null` unless values were asked for (`--show-values`).
+    pub example_path: Option<Text>,
     /// Stays the same across runs, machines and builds of the same code.
     pub fingerprint: Option<Text>,
 }

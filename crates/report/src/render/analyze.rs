@@ -2,17 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::head::{coverage, fact, opening};
-use super::histo::{amount, types};
+use super::head::{coverage, fact, opening_in_short};
+use super::histo::{amount, left, types};
 use super::maps::{sums, top};
 use super::suspects::suspects;
-use super::{HEADER, Page, Render, UNKNOWN};
+use super::{DIM, HEADER, Page, Render, UNKNOWN};
 use crate::{Amount, AnalyzeDoc, Goroutines, bytes, count, things};
 
 impl Render for AnalyzeDoc {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
-        opening(&mut out, page, &self.head);
+        opening_in_short(&mut out, page, &self.head);
         suspects(&mut out, page, &self.suspects, self.suspect_count);
         out.push('\n');
         let rss = self.process.rss_bytes.map_or(UNKNOWN.to_owned(), bytes);
@@ -35,20 +35,27 @@ impl Render for AnalyzeDoc {
         self.heap(&mut out, page);
         fact(&mut out, page, "maps", &sums(&self.map_sums));
         coverage(&mut out, page, &self.head.coverage);
-        let _ = writeln!(out, "\n{HEADER}Top types by bytes{HEADER:#}");
-        types(
-            &mut out,
-            page,
-            &self.types,
-            self.type_count,
-            self.heap.reachable.bytes + self.heap.maybe_reachable.bytes,
-        );
+        let more = left(self.type_count, &self.types, page);
+        title(&mut out, "Top types by bytes", more, "histo");
+        let reachable = self.heap.reachable.bytes;
+        let whole = reachable.saturating_add(self.heap.maybe_reachable.bytes);
+        types(&mut out, page, &self.types, whole);
         if self.map_sums.count > 0 {
-            let _ = writeln!(out, "\n{HEADER}Top maps by bytes{HEADER:#}");
-            top(&mut out, page, &self.maps, &self.map_sums);
+            let more = left(self.map_sums.count, &self.maps, page);
+            title(&mut out, "Top maps by bytes", more, "maps");
+            top(&mut out, page, &self.maps);
         }
         out
     }
+}
+
+/// Appends the title of a table, and which command shows the rows that it leaves out.
+fn title(out: &mut String, text: &str, more: u64, command: &str) {
+    let _ = write!(out, "\n{HEADER}{text}{HEADER:#}");
+    if more > 0 {
+        let _ = write!(out, " {DIM}({} more: leakscope {command}){DIM:#}", count(more));
+    }
+    out.push('\n');
 }
 
 /// ` (12 leaked, 1 suspect)`; nothing where none is.
@@ -92,7 +99,8 @@ impl AnalyzeDoc {
             amount(heap.unreachable)
         );
         fact(out, page, "  garbage", &garbage);
-        for kept in &heap.unreachable_kept {
+        // A detail: not worth a line of the first screen.
+        for kept in heap.unreachable_kept.iter().filter(|_| page.limit.is_none()) {
             fact(
                 out,
                 page,

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::head::{coverage, fact, opening};
 use super::{BAD, CAUTION, DIM, HEADER, Page, Render, UNKNOWN, shown};
 use crate::text::shorten;
-use crate::{GoroutineGroup, GoroutinesDoc, Leak, Place, bytes, count, nanoseconds, things};
+use crate::{Doubt, GoroutineGroup, GoroutinesDoc, Leak, Place, bytes, count, nanoseconds, things};
 
 /// Frames shown of a stack; JSON has all.
 const FRAMES: usize = 6;
@@ -66,6 +66,14 @@ fn one(out: &mut String, page: &Page, group: &GoroutineGroup) {
     };
     let line = shorten(&line, page.columns.saturating_sub(verdict.len())).into_owned();
     let _ = writeln!(out, "{style}{verdict}{style:#}{HEADER}{line}{HEADER:#}");
+    if let Some(doubt) = group.doubt {
+        let text = match doubt {
+            Doubt::MaybePointer => "not called leaked: a word that may be a pointer leads to what it waits for",
+            Doubt::Unread => "not called leaked: memory that could not be read may lead to what it waits for",
+        };
+        let text = shorten(text, page.columns.saturating_sub(INDENT));
+        let _ = writeln!(out, "{:INDENT$}{CAUTION}{text}{CAUTION:#}", "");
+    }
     let frames = group.stack.iter().take(FRAMES);
     for place in frames {
         frame(out, page, "", place);

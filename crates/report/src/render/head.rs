@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CAUTION, DIM, HEADER, Page, UNKNOWN, wrap};
-use crate::text::shorten;
+use crate::text::{shorten, width};
 use crate::{
     Capture, Coverage, Head, Method, Target, TargetKind, bytes, count, nanoseconds, percent, things,
 };
@@ -22,25 +22,38 @@ pub(super) fn fact(out: &mut String, page: &Page, label: &str, fact: &str) {
 
 /// Appends target and capture.
 pub(super) fn opening(out: &mut String, page: &Page, head: &Head) {
-    fact(
-        out,
-        page,
-        "target",
-        &target(&head.target, page.columns.saturating_sub(LABEL)),
-    );
-    let runtime = head
-        .target
+    let room = page.columns.saturating_sub(LABEL);
+    fact(out, page, "target", &target(&head.target, room));
+    fact(out, page, "runtime", &runtime(&head.target));
+    captured(out, page, &head.capture);
+}
+
+/// Appends target and capture in as few lines as possible.
+pub(super) fn opening_in_short(out: &mut String, page: &Page, head: &Head) {
+    let runtime = runtime(&head.target);
+    let room = page.columns.saturating_sub(LABEL + width(&runtime) + 2);
+    let text = format!("{}, {runtime}", target(&head.target, room));
+    fact(out, page, "target", &text);
+    captured(out, page, &head.capture);
+}
+
+/// `go1.27.3, with debug info`.
+fn runtime(target: &Target) -> String {
+    let version = target
         .runtime_version
         .as_ref()
         .map_or(UNKNOWN.to_owned(), ToString::to_string);
-    let debug_info = match head.target.debug_info {
+    let debug_info = match target.debug_info {
         Some(true) => "with debug info",
         Some(false) => "without debug info",
         None => "debug info unknown",
     };
-    fact(out, page, "runtime", &format!("{runtime}, {debug_info}"));
-    fact(out, page, "capture", &capture(&head.capture));
-    if head.capture.torn {
+    format!("{version}, {debug_info}")
+}
+
+fn captured(out: &mut String, page: &Page, how: &Capture) {
+    fact(out, page, "capture", &capture(how));
+    if how.torn {
         let text =
             "possibly torn: read while the process ran, so parts may be from different moments";
         let _ = writeln!(

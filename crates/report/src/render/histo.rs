@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use super::head::{coverage, fact, opening};
 use super::table::{Column, Table};
 use super::{DIM, HEADER, Page, Render, shown};
-use crate::{Amount, HistoDoc, PackageRow, TypeRow, bytes, count, percent, things};
+use crate::{
+    Amount, HistoDoc, PackageRow, RootKind, RootRow, TypeRow, bytes, count, percent, things,
+};
 
 impl Render for HistoDoc {
     fn render(&self, page: &Page) -> String {
@@ -14,12 +16,13 @@ impl Render for HistoDoc {
         fact(&mut out, page, "reachable", &amount(self.reachable));
         coverage(&mut out, page, &self.head.coverage);
         out.push('\n');
-        types(
+        types(&mut out, page, &self.types, self.reachable.bytes);
+        let listed: u64 = shown(&self.types, page).iter().map(|r| r.bytes).sum();
+        more(
             &mut out,
-            page,
-            &self.types,
-            self.type_count,
-            self.reachable.bytes,
+            left(self.type_count, &self.types, page),
+            "type",
+            self.reachable.bytes.saturating_sub(listed),
         );
         out.push('\n');
         packages(
@@ -30,6 +33,10 @@ impl Render for HistoDoc {
             self.reachable.bytes,
         );
         out.push('\n');
+        if !self.roots.is_empty() {
+            roots(&mut out, page, &self.roots, self.root_count);
+            out.push('\n');
+        }
         if self.unreachable.is_empty() {
             let _ = writeln!(out, "unreachable: nothing");
         } else {
@@ -38,12 +45,13 @@ impl Render for HistoDoc {
                 "unreachable, not collected yet: {}",
                 amount(self.garbage)
             );
-            types(
+            types(&mut out, page, &self.unreachable, self.garbage.bytes);
+            let listed = shown(&self.unreachable, page).iter().map(|r| r.bytes);
+            more(
                 &mut out,
-                page,
-                &self.unreachable,
-                self.unreachable_type_count,
-                self.garbage.bytes,
+                left(self.unreachable_type_count, &self.unreachable, page),
+                "type",
+                self.garbage.bytes.saturating_sub(listed.sum()),
             );
         }
         out
@@ -59,6 +67,75 @@ pub(super) fn amount(amount: Amount) -> String {
     )
 }
 
+/// A row of types or packages.
+struct Line {
+    bytes: u64,
+    count: u64,
+    retained: Option<u64>,
+    name: String,
+}
+
+/// Appends a table of types or packages, with a column for what they retain where that is known.
+fn table(out: &mut String, page: &Page, what: &'static str, whole: u64, lines: Vec<Line>) {
+    let with_retained = lines.iter().any(|line| line.retained.is_some());
+    let mut columns = vec![
+        (Column::Number, "BYTES"),
+        (Column::Number, "SHARE"),
+        (Column::Number, "COUNT"),
+    ];
+    if with_retained {
+        columns.push((Column::Number, "RETAINED"));
+    }
+    columns.push((Column::Flexible, what));
+    let mut table = Table::new(&columns);
+    for line in lines {
+        let mut cells = vec![
+            bytes(line.bytes),
+            share_of(line.bytes, whole),
+            count(line.count),
+        ];
+        if with_retained {
+            cells.push(line.retained.map_or("-".to_owned(), bytes));
+        }
+        cells.push(line.name);
+        table.row(cells);
+    }
+    table.write(out, page.columns, HEADER);
+}
+
+/// Appends the table of roots.
+fn roots(out: &mut String, page: &Page, rows: &[RootRow], all: u64) {
+    let mut table = Table::new(&[
+        (Column::Number, "RETAINED"),
+        (Column::Number, "OBJECTS"),
+        (Column::Number, "COUNT"),
+        (Column::Flexible, "ROOT"),
+    ]);
+    let listed = shown(rows, page);
+    for row in listed {
+        let name = match row.kind {
+            RootKind::Goroutines => format!("goroutines of {}", row.name),
+            RootKind::Variable | RootKind::Runtime => row.name.to_string(),
+        };
+        let maybe = if row.maybe_retained_bytes > 0 {
+            format!(" ({} of it maybe)", bytes(row.maybe_retained_bytes))
+        } else {
+            String::new()
+        };
+        table.row(vec![
+            bytes(row.retained_bytes),
+            count(row.retained_objects),
+            count(row.count),
+            format!("{name}{maybe}"),
+        ]);
+    }
+    table.write(out, page.columns, HEADER);
+    let left = all.saturating_sub(listed.len() as u64);
+    if left > 0 {
+        let _ = writeln!(out, "{DIM}… and {}{DIM:#}", things(left, "more root"));
+    }
+}
+
 fn share_of(part: u64, whole: u64) -> String {
     if whole == 0 {
         percent(0.0)
@@ -67,55 +144,36 @@ fn share_of(part: u64, whole: u64) -> String {
     }
 }
 
-/// Appends the table of types and a line on what it leaves out of `all` types with `whole` bytes.
-pub(super) fn types(out: &mut String, page: &Page, rows: &[TypeRow], all: u64, whole: u64) {
-    let mut table = Table::new(&[
-        (Column::Number, "BYTES"),
-        (Column::Number, "SHARE"),
-        (Column::Number, "COUNT"),
-        (Column::Flexible, "TYPE"),
-    ]);
+/// How many of `all` rows a table leaves out.
+pub(super) fn left<T>(all: u64, rows: &[T], page: &Page) -> u64 {
+    all.saturating_sub(shown(rows, page).len() as u64)
+}
+
+/// Appends the table of types, with their shares of `whole` bytes.
+pub(super) fn types(out: &mut String, page: &Page, rows: &[TypeRow], whole: u64) {
     let rows = shown(rows, page);
-    for row in rows {
-        table.row(vec![
-            bytes(row.bytes),
-            share_of(row.bytes, whole),
-            count(row.count),
-            row.type_.to_string(),
-        ]);
-    }
-    table.write(out, page.columns, HEADER);
-    let listed: u64 = rows.iter().map(|r| r.bytes).sum();
-    more(
-        out,
-        all.saturating_sub(rows.len() as u64),
-        "type",
-        whole.saturating_sub(listed),
-    );
+    let lines = rows.iter().map(|row| Line {
+        bytes: row.bytes,
+        count: row.count,
+        retained: row.retained_bytes,
+        name: row.type_.to_string(),
+    });
+    table(out, page, "TYPE", whole, lines.collect());
 }
 
 fn packages(out: &mut String, page: &Page, rows: &[PackageRow], all: u64, whole: u64) {
-    let mut table = Table::new(&[
-        (Column::Number, "BYTES"),
-        (Column::Number, "SHARE"),
-        (Column::Number, "COUNT"),
-        (Column::Flexible, "PACKAGE"),
-    ]);
     let listed = shown(rows, page);
-    for row in listed {
-        let package = if row.package.is_empty() {
+    let lines = listed.iter().map(|row| Line {
+        bytes: row.bytes,
+        count: row.count,
+        retained: row.retained_bytes,
+        name: if row.package.is_empty() {
             "(no package)".to_owned()
         } else {
             row.package.to_string()
-        };
-        table.row(vec![
-            bytes(row.bytes),
-            share_of(row.bytes, whole),
-            count(row.count),
-            package,
-        ]);
-    }
-    table.write(out, page.columns, HEADER);
+        },
+    });
+    table(out, page, "PACKAGE", whole, lines.collect());
     let sum: u64 = listed.iter().map(|r| r.bytes).sum();
     more(
         out,

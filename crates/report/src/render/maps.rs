@@ -22,9 +22,16 @@ impl Render for MapsDoc {
         }
         let rows = shown(&self.maps, page);
         let _ = writeln!(out, "{HEADER}OWNER  TYPE  (ADDRESS){HEADER:#}");
-        let line = |cells: [&str; 7]| {
-            let [len, slots, load, bytes, rebuilt, waste, inside] = cells;
-            format!("  {len:>12}{slots:>12}{load:>8}{bytes:>11}{rebuilt:>11}{waste:>11}  {inside}")
+        let with_retained = rows.iter().any(|row| row.retained_bytes.is_some());
+        let line = |cells: [&str; 8]| {
+            let [len, slots, load, bytes, rebuilt, waste, retained, inside] = cells;
+            // Who wants to know what they retain has no use for the generation, and 80 columns are few.
+            let last = if with_retained {
+                format!("{retained:>11}")
+            } else {
+                format!("  {inside}")
+            };
+            format!("  {len:>12}{slots:>12}{load:>8}{bytes:>11}{rebuilt:>11}{waste:>11}{last}")
         };
         let heading = line([
             "LEN",
@@ -33,6 +40,7 @@ impl Render for MapsDoc {
             "BYTES",
             "REBUILT",
             "WASTE",
+            "RETAINED",
             "GENERATION",
         ]);
         let _ = writeln!(out, "{HEADER}{heading}{HEADER:#}");
@@ -45,6 +53,7 @@ impl Render for MapsDoc {
                 &bytes(row.bytes),
                 &bytes(row.rebuilt_bytes),
                 &bytes(row.waste_bytes),
+                &row.retained_bytes.map_or("-".to_owned(), bytes),
                 generation(row.generation),
             ]);
             let _ = writeln!(out, "{figures}");
@@ -153,11 +162,12 @@ fn notes(row: &MapRow) -> Option<String> {
 }
 
 /// Appends the short table of maps that `analyze` shows.
-pub(super) fn top(out: &mut String, page: &Page, rows: &[MapRow], sums: &MapSums) {
+pub(super) fn top(out: &mut String, page: &Page, rows: &[MapRow]) {
     let mut table = Table::new(&[
         (Column::Number, "BYTES"),
         (Column::Number, "WASTE"),
         (Column::Number, "LEN"),
+        (Column::Number, "RETAINED"),
         (Column::Flexible, "OWNER"),
         (Column::Flexible, "TYPE"),
     ]);
@@ -167,16 +177,10 @@ pub(super) fn top(out: &mut String, page: &Page, rows: &[MapRow], sums: &MapSums
             bytes(row.bytes),
             bytes(row.waste_bytes),
             count(row.len),
+            row.retained_bytes.map_or("-".to_owned(), bytes),
             owner(row),
             row.type_.to_string(),
         ]);
     }
     table.write(out, page.columns, HEADER);
-    let listed: u64 = rows.iter().map(|r| r.bytes).sum();
-    more(
-        out,
-        sums.count.saturating_sub(rows.len() as u64),
-        "map",
-        sums.bytes.saturating_sub(listed),
-    );
 }

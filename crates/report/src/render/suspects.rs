@@ -2,16 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::{BAD, CAUTION, DIM, HEADER, Page, shown};
-use crate::text::shorten;
-use crate::{EntryRow, SuspectRow, Verdict, bytes, count, percent};
+use super::{BAD, CAUTION, DIM, HEADER, Page};
+use crate::text::{shorten, width};
+use crate::{EntryRow, SuspectRow, Verdict, bytes, count, percent, things};
 
 /// Columns in front of what belongs to a suspect.
 const INDENT: usize = 4;
 /// Types of entries shown of each.
 const ENTRIES: usize = 2;
+/// Suspects with details on the first screen; the others have a line each.
+const DETAILED: usize = 5;
 
-/// Appends the suspects with their heading, or nothing where there are none.
+/// Appends the suspects with their heading, or nothing where there are none. `total` are all that were found.
 pub(super) fn suspects(out: &mut String, page: &Page, suspects: &[SuspectRow], total: u64) {
     if suspects.is_empty() {
         return;
@@ -20,17 +22,23 @@ pub(super) fn suspects(out: &mut String, page: &Page, suspects: &[SuspectRow], t
         out,
         "\n{HEADER}Where memory accumulates{HEADER:#} {DIM}(one capture: big or suspect, growth is not known){DIM:#}"
     );
-    let rows = shown(suspects, page);
-    for (i, row) in rows.iter().enumerate() {
-        one(out, page, i + 1, row);
+    let (detailed, entries) = match page.limit {
+        None => (usize::MAX, ENTRIES),
+        Some(_) => (DETAILED, 1),
+    };
+    for (i, row) in suspects.iter().enumerate() {
+        headline(out, page, i + 1, row);
+        if i < detailed {
+            details(out, page, row, entries);
+        }
     }
-    let left = total.saturating_sub(rows.len() as u64);
+    let left = total.saturating_sub(suspects.len() as u64);
     if left > 0 {
         let _ = writeln!(out, "{DIM}and {} more (--all){DIM:#}", count(left));
     }
 }
 
-fn one(out: &mut String, page: &Page, number: usize, row: &SuspectRow) {
+fn headline(out: &mut String, page: &Page, number: usize, row: &SuspectRow) {
     let (style, verdict) = match row.verdict {
         Verdict::Suspect => (BAD, "suspect"),
         Verdict::Big => (CAUTION, "big"),
@@ -38,29 +46,42 @@ fn one(out: &mut String, page: &Page, number: usize, row: &SuspectRow) {
     let size = bytes(row.accumulated_bytes);
     let share = percent(row.share);
     let before = format!("{number:>2}. ");
-    let used = before.len() + verdict.len() + 2 + size.len() + 2 + share.len() + 2;
+    let after = if row.places > 1 {
+        format!("  ({})", things(row.places, "place"))
+    } else {
+        String::new()
+    };
+    let used = before.len() + verdict.len() + size.len() + share.len() + after.len() + 6;
     let holder = row.holder.to_string();
     let holder = shorten(&holder, page.columns.saturating_sub(used));
     let _ = writeln!(
         out,
-        "{before}{style}{verdict}{style:#}  {size}  {share}  {HEADER}{holder}{HEADER:#}"
+        "{before}{style}{verdict}{style:#}  {size}  {share}  {HEADER}{holder}{HEADER:#}{after}"
     );
+}
+
+fn details(out: &mut String, page: &Page, row: &SuspectRow, entries: usize) {
     let indent = " ".repeat(INDENT);
     let room = page.columns.saturating_sub(INDENT);
+    let mut fingerprint = row.fingerprint.as_ref().map(ToString::to_string);
+    // The fingerprint goes behind the type; without a type, behind the first entry; and alone where there is neither.
+    let mut line = |text: &str, dim: &str| {
+        let print = fingerprint.take().map_or(String::new(), |f| format!("  {f}"));
+        let used = width(dim) + width(&print);
+        let text = shorten(text, room.saturating_sub(used));
+        let _ = writeln!(out, "{indent}{text}{DIM}{dim}{print}{DIM:#}");
+    };
     if let Some(type_) = &row.type_ {
         let address = row.address.map_or(String::new(), |a| format!(" at {a}"));
-        let name = type_.to_string();
-        let name = shorten(&name, room.saturating_sub(address.len()));
-        let _ = writeln!(out, "{indent}{name}{DIM}{address}{DIM:#}");
+        line(&type_.to_string(), &address);
     }
-    for entry in row.entries.iter().take(ENTRIES) {
-        let _ = writeln!(out, "{indent}{}", shorten(&holds(entry), room));
+    for entry in row.entries.iter().take(entries) {
+        line(&holds(entry), "");
     }
     if !row.certain {
-        let text = "only words that may be numbers lead there";
-        let _ = writeln!(out, "{indent}{}", shorten(text, room));
+        line("maybe: only words that may be numbers lead there", "");
     }
-    if let Some(fingerprint) = &row.fingerprint {
+    if let Some(fingerprint) = fingerprint {
         let _ = writeln!(out, "{indent}{DIM}{fingerprint}{DIM:#}");
     }
 }

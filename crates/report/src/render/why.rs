@@ -67,11 +67,15 @@ impl WhyDoc {
             )
         };
         let _ = writeln!(out, "{:INDENT$}{}", "", wrap(&text, page.columns, INDENT));
+        if let Some(example) = &row.example_path {
+            let example = wrap(&example.to_string(), page.columns, INDENT);
+            let _ = writeln!(out, "{:INDENT$}{example}", "");
+        }
         let types: Vec<String> = row.types.iter().map(ToString::to_string).collect();
         let types = wrap(&types.join(" → "), page.columns, INDENT);
         let _ = writeln!(out, "{:INDENT$}{DIM}{types}{DIM:#}", "");
         if !row.certain {
-            let text = "the first word of it may be a number";
+            let text = "maybe: its first word may be a number that is no pointer";
             let _ = writeln!(out, "{:INDENT$}{CAUTION}{text}{CAUTION:#}", "");
         }
         if let Some(fingerprint) = &row.fingerprint {

@@ -15,6 +15,7 @@ pub(crate) fn suspects() -> Vec<SuspectRow> {
         verdict: Verdict::Suspect,
         kind: HolderKind::Object,
         holder: "main.server.sessions".into(),
+        places: 1,
         address: Some(Address(0xc000_0123_4000)),
         type_: Some("map[string]*main.session".into()),
         retained_bytes: 400 << 20,
@@ -35,6 +36,7 @@ pub(crate) fn suspects() -> Vec<SuspectRow> {
             verdict: Verdict::Big,
             kind: HolderKind::Root,
             holder: format!("goroutines of {}.{HOSTILE}", "main.long".repeat(12)).into(),
+            places: 16,
             address: None,
             type_: None,
             certain: false,
@@ -62,6 +64,7 @@ pub(crate) fn goroutines() -> GoroutinesDoc {
         wait_ns: Some(90_000_000_000),
         leaked: true,
         verdict: Leak::Leaked,
+        doubt: None,
         retained_bytes: 13 << 10,
         stack: vec![
             place("runtime.gopark", 474),
@@ -76,6 +79,7 @@ pub(crate) fn goroutines() -> GoroutinesDoc {
         wait_ns: None,
         leaked: false,
         verdict: Leak::No,
+        doubt: None,
         retained_bytes: 0,
         stack: (0..9)
             .map(|i| place(&format!("main.{HOSTILE}"), i))
@@ -85,6 +89,7 @@ pub(crate) fn goroutines() -> GoroutinesDoc {
     let group = |row: &GoroutineRow, count, verdict| GoroutineGroup {
         count,
         verdict,
+        doubt: (verdict == Leak::Suspect).then_some(Doubt::MaybePointer),
         status: row.status.clone(),
         wait_reason: row.wait_reason.clone(),
         longest_wait_ns: row.wait_ns,
@@ -115,6 +120,7 @@ pub(crate) fn why() -> WhyDoc {
         bytes: count * 112,
         certain,
         example: Address(0xc000_0123_4000),
+        example_path: certain.then(|| format!("main.server.sessions[\"{HOSTILE}\"]").into()),
         fingerprint: Some("v1:fedcba9876543210".into()),
     };
     WhyDoc {

@@ -101,6 +101,7 @@ fn type_row(type_: &str, package: &str, count: u64, bytes: u64) -> TypeRow {
         package: package.into(),
         count,
         bytes,
+        retained_bytes: (count > 1).then_some(bytes * 2),
     }
 }
 
@@ -131,6 +132,7 @@ fn map_row(address: u64, owner: Option<&str>, type_: &str) -> MapRow {
         bytes: 142_606_336,
         rebuilt_bytes: 71_303_168,
         waste_bytes: 71_303_168,
+        retained_bytes: owner.map(|_| 500 << 20),
         cells: 2_000_000,
         torn: false,
         incomplete: false,
@@ -259,14 +261,38 @@ pub(crate) fn histo() -> HistoDoc {
                 package: "main".into(),
                 count: 2_000_001,
                 bytes: 192_000_096,
+                retained_bytes: Some(390_000_000),
             },
             PackageRow {
                 package: "".into(),
                 count: 2_100_012,
                 bytes: 67_109_440,
+                retained_bytes: None,
             },
         ],
-        unreachable: vec![type_row("main.session", "main", 7, 672)],
+        unreachable: vec![TypeRow {
+            retained_bytes: None,
+            ..type_row("main.session", "main", 7, 672)
+        }],
+        root_count: 9,
+        roots: vec![
+            RootRow {
+                kind: RootKind::Variable,
+                name: "main.server".into(),
+                count: 1,
+                retained_objects: 4_000_000,
+                retained_bytes: 400 << 20,
+                maybe_retained_bytes: 0,
+            },
+            RootRow {
+                kind: RootKind::Goroutines,
+                name: HOSTILE.into(),
+                count: 3000,
+                retained_objects: 12,
+                retained_bytes: 4096,
+                maybe_retained_bytes: 1024,
+            },
+        ],
     }
 }
 
