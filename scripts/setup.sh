@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# setup.sh [--demo]: installs what tests need and is not here yet: a C compiler, gdb (for cores), Go toolchains.
+# setup.sh [--demo]: installs what tests need and is not here yet: a C compiler, gdb (for cores), Java, Go toolchains.
 # With --demo only what the demonstration needs. Safe to run again; says what it did.
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
@@ -28,6 +28,9 @@ else
     # Without gdb, tests on its cores are skipped, loudly: that is for machines where nothing can be installed.
     need gcore gdb || say "going on without gdb's gcore"
     versions="$("$here/go-versions.sh")"
+    for major in 17 25; do
+        say "Java $major: $("$here/jdk.sh" "$major")"
+    done
 fi
 for version in $versions; do
     go="$("$here/go.sh" "$version")"

@@ -1,4 +1,4 @@
-//! Only for tests: builds the fixtures with real Go toolchains, runs them, takes cores of them, and counts what was skipped.
+//! Only for tests: builds the fixtures with real toolchains, runs them, takes cores of them, and counts what was skipped.
 //!
 //! ```no_run
 //! # fn main() -> anyhow::Result<()> {
@@ -18,6 +18,10 @@ mod cache;
 mod core_writer;
 mod cores;
 mod fixture;
+mod hprof_samples;
+mod hprof_writer;
+mod jdk;
+mod jvm_fixture;
 mod matrix;
 mod random;
 mod running;
@@ -30,6 +34,10 @@ pub use builds::{Build, all_builds, builds};
 pub use core_writer::{CoreWriter, Field};
 pub use cores::{CoreDump, gcore, kernel_core};
 pub use fixture::{BuildFlags, Fixture};
+pub use hprof_samples::{malformed_hprofs, sample_hprof};
+pub use hprof_writer::{HprofClass, HprofSegment, HprofType, HprofWriter};
+pub use jdk::Jdk;
+pub use jvm_fixture::{ClassSum, JVM_LAYOUTS, JvmDump, JvmFixtures, JvmLayout};
 pub use matrix::{Finding, Medium, findings};
 pub use random::Random;
 pub use running::{Running, Usage};

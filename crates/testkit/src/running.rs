@@ -58,7 +58,17 @@ impl Running {
             .process_group(0);
         command.current_dir(folder("run")?);
         // The environment of the tests must not change how the runtime under test behaves.
-        for name in ["GOGC", "GOMEMLIMIT", "GODEBUG", "GOMAXPROCS", "GOTRACEBACK"] {
+        for name in [
+            "GOGC",
+            "GOMEMLIMIT",
+            "GODEBUG",
+            "GOMAXPROCS",
+            "GOTRACEBACK",
+            "JAVA_TOOL_OPTIONS",
+            "JDK_JAVA_OPTIONS",
+            "_JAVA_OPTIONS",
+            "CLASSPATH",
+        ] {
             command.env_remove(name);
         }
         command.envs(environment.iter().copied());
