@@ -94,7 +94,23 @@ impl Program {
 
     /// What the code says about variables, where there is no debug information to say it; read when first asked for.
     pub(crate) fn code(&self) -> Option<&CodeFacts> {
-        let module = self.modules.first().filter(|_| self.stripped.is_some())?;
+        self.stripped.as_ref()?;
+        self.read_code()
+    }
+
+    /// The struct type of closures with this code, from the functions that make them: for closures that no debug
+    /// information describes, which are those of programs up to 1.22 and of some instances of generic functions.
+    pub(crate) fn closure(&self, code: Addr) -> Option<Addr> {
+        self.read_code()?.closure(code)
+    }
+
+    /// What the code says, if it has been read.
+    pub(crate) fn code_read(&self) -> Option<&CodeFacts> {
+        self.code.get()
+    }
+
+    fn read_code(&self) -> Option<&CodeFacts> {
+        let module = self.modules.first()?;
         let read = || code::read(&self.exe, self.bias, module, &self.functions);
         Some(self.code.get_or_init(read))
     }

@@ -356,19 +356,22 @@ fn closure_row(program: &Program, types: &TypeTable, code: u64) -> Row {
         name: c.name.trim_start_matches('&').to_owned(),
         type_: types.from_dwarf(c.type_),
     });
-    let by_code = program
-        .code()
-        .and_then(|facts| types.known_rtype(facts.closure(leakscope_target::Addr(code))?));
-    let fields = by_code.map(|t| types.fields(t)).unwrap_or_default();
-    let captured = captured.chain(fields.into_iter().skip(1).map(|f| Captured {
-        offset: f.offset,
-        name: f.name.to_owned(),
-        type_: Some(f.type_),
-    }));
+    let mut captured: Vec<_> = captured.collect();
+    let by_code = || program.code_read()?.closure(leakscope_target::Addr(code));
+    if captured.is_empty()
+        && let Some(made) = by_code().and_then(|at| types.known_rtype(at))
+    {
+        let fields = types.fields(made).into_iter().skip(1);
+        captured.extend(fields.map(|f| Captured {
+            offset: f.offset,
+            name: f.name.to_owned(),
+            type_: Some(f.type_),
+        }));
+    }
     Row {
         name: format!("func {name}"),
         package: package_of(name).to_owned(),
-        steps: Steps::Captured(captured.collect()),
+        steps: Steps::Captured(captured),
         internal: false,
     }
 }

@@ -1,4 +1,4 @@
-//! What a program's own code says about its variables, where no debug information does.
+//! What a program's own code says about its variables and closures, where no debug information does.
 //!
 //! Go's compiler passes type descriptors to the runtime: whoever makes a value, a slice, a map or a channel, or looks
 //! something up in a map, names its type. One pass over the code follows those addresses through registers and stack

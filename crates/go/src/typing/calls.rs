@@ -16,6 +16,16 @@ const RUNS_CLEANUP: &str = "runtime.AddCleanup[";
 const CAPTURED_CLEANUP: &str = "cleanup";
 /// What it passes.
 const CAPTURED_ARGUMENT: &str = "arg";
+/// In front of the names of variables captured by reference.
+const BY_REFERENCE: char = '&';
+
+/// A captured variable.
+struct Captured {
+    /// Where its value lies.
+    at: u64,
+    /// The function value holds a pointer to it.
+    by_reference: bool,
+}
 
 impl Typing<'_> {
     /// Follows the function values of `calls`, and types what finalizers are set on.
@@ -74,31 +84,39 @@ impl Typing<'_> {
             Argument::Object { .. } => None,
             Argument::Stored(_) => self.word_at(call.func.0),
             Argument::Captured => {
-                let cleanup = self.word_at(self.captured(call.func, CAPTURED_CLEANUP)?)?;
+                let cleanup = self.word_at(self.captured(call.func, CAPTURED_CLEANUP)?.at)?;
                 self.word_at(cleanup)
             }
         }
     }
 
     fn captured_argument(&mut self, runs: Addr, type_: TypeId) {
+        let Some(captured) = self.captured(runs, CAPTURED_ARGUMENT) else {
+            return;
+        };
+        if captured.by_reference {
+            return self.pointer(captured.at, type_, &[]);
+        }
         let program = self.programs.of(self.types, type_);
-        let size = self.types.size(type_);
-        if let Some(at) = self.captured(runs, CAPTURED_ARGUMENT)
-            && let Ok(bytes) = self.image.bytes(Addr(at), size)
-        {
+        if let Ok(bytes) = self.image.bytes(Addr(captured.at), self.types.size(type_)) {
             self.values(program, bytes);
         }
     }
 
-    /// Where a function value that runs a cleanup keeps the captured variable called `name`.
-    fn captured(&self, runs: Addr, name: &str) -> Option<u64> {
+    /// Where the variable called `name` is that a function value which runs a cleanup captured.
+    fn captured(&self, runs: Addr, name: &str) -> Option<Captured> {
         let function = self.program.functions().find(Addr(self.word_at(runs.0)?))?;
         if !function.name().starts_with(RUNS_CLEANUP) {
             return None;
         }
         let mut captures = self.program.debug().captures(function.name());
-        let capture = captures.find(|c| c.name == name)?;
-        runs.0.checked_add(capture.offset)
+        let capture = captures.find(|c| c.name.trim_start_matches(BY_REFERENCE) == name)?;
+        let at = runs.0.checked_add(capture.offset)?;
+        let by_reference = capture.name.starts_with(BY_REFERENCE);
+        Some(Captured {
+            at: if by_reference { self.word_at(at)? } else { at },
+            by_reference,
+        })
     }
 
     fn word_at(&self, at: u64) -> Option<u64> {

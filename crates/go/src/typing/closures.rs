@@ -52,9 +52,6 @@ impl Typing<'_> {
                 kind: slot.kind,
             }));
         }
-        if let Some(captures) = self.captures_by_code(code) {
-            slots.extend(self.types.slots(captures));
-        }
         if let Some((receiver, pointer)) = receiver(function.name()) {
             let debug = self.program.debug();
             let type_ = debug
@@ -65,6 +62,11 @@ impl Typing<'_> {
                     .into_iter()
                     .flat_map(|t| bound(self.types, t, pointer)),
             );
+        }
+        if slots.is_empty()
+            && let Some(captures) = self.captures_by_code(code)
+        {
+            slots.extend(self.types.slots(captures));
         }
         let program = self.programs.add(self.types, slots.into_iter());
         let shape = self.shapes.number(ShapeInfo {
@@ -80,7 +82,7 @@ impl Typing<'_> {
 impl Typing<'_> {
     /// The struct of a closure's code pointer and captured variables, from the code that makes it.
     fn captures_by_code(&mut self, code: u64) -> Option<TypeId> {
-        let at = self.program.code()?.closure(Addr(code))?;
+        let at = self.program.closure(Addr(code))?;
         self.types.from_rtype(self.image, at)
     }
 }

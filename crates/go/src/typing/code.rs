@@ -1,5 +1,6 @@
 //! Where types are known to begin with in a program without debug information: variables and frames as the code uses
-//! them, and interface values and function values, which say themselves what they are.
+//! them, and interface values and function values, which say themselves what they are. Debug information, too, leaves
+//! some variables out.
 
 use leakscope_target::{Addr, Memory};
 use rustc_hash::FxHashMap;
@@ -48,6 +49,25 @@ impl Typing<'_> {
         }
         self.drain();
         self.seed_frames(facts, roots, &names);
+    }
+
+    /// Follows variables that the debug information leaves out, such as what a literal without a name consists of; true
+    /// the first time. Only where the code had to be read for other reasons: such variables hold little.
+    pub(super) fn seed_nameless(&mut self) -> bool {
+        if self.nameless {
+            return false;
+        }
+        self.nameless = true;
+        let program = self.program;
+        if let Some(facts) = program.code_read()
+            && program.stripped().is_none()
+        {
+            let globals = facts.globals().iter();
+            for (at, says) in globals.filter(|(at, _)| program.global_at(*at).is_none()) {
+                self.said(*at, *says, &ByName::default());
+            }
+        }
+        true
     }
 
     /// Declared types by import path and name.

@@ -13,6 +13,7 @@ mod code;
 mod interfaces;
 mod locals;
 mod offer;
+mod parts;
 mod pools;
 mod programs;
 mod run;
@@ -101,6 +102,8 @@ pub(crate) struct Typing<'a> {
     static_values: Vec<Static>,
     boxes: interfaces::Boxes,
     closures: FxHashMap<u64, u32>,
+    /// Variables that the debug information leaves out have been followed.
+    nameless: bool,
     chan: Option<chan::ChanLayout>,
     itab: Option<code::ItabLayout>,
     /// The shape of `runtime.sudog`.

@@ -72,6 +72,8 @@ impl<'a> Typing<'a> {
                 continue;
             } else if let Some((at, map)) = typing.maps.pop_front() {
                 typing.walk_map(at, map, census);
+            } else if typing.seed_nameless() {
+                continue;
             } else if let Some(hit) = typing.headed_cells.pop() {
                 let number = typing.type_of[hit.obj as usize] & SHAPE_MASK;
                 if typing.shapes.get(number).map_cells {
@@ -154,6 +156,7 @@ impl<'a> Typing<'a> {
             static_values: Vec::new(),
             boxes: Boxes::default(),
             closures: FxHashMap::default(),
+            nameless: false,
             itab: ItabLayout::resolve(program.debug()),
             chan,
             sudog: NONE,
