@@ -38,21 +38,22 @@ pub(crate) struct Local {
     pub(crate) name: String,
     /// Its type.
     pub(crate) type_: DieRef,
-    /// What of it lies on the stack.
+    /// Its parts, in order. Which of its words they are is not said where some are left out: the compiler states neither
+    /// gaps nor padding (`cmd/compile/internal/ssa/debug.go`, `writePendingEntry`).
     pub(crate) parts: Vec<Part>,
     /// It was moved to the heap: the stack holds a pointer to it.
     pub(crate) moved: bool,
+    /// It has its place for as long as the function runs, in one piece.
+    pub(crate) whole: bool,
 }
 
-/// A part of a variable that lies on the stack.
+/// A part of a variable.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Part {
-    /// Offset in the variable, bytes.
-    pub(crate) offset: u64,
-    /// Length in bytes; `None` for all of it.
+    /// Length in bytes; `None` where it is the only one.
     pub(crate) len: Option<u64>,
-    /// Offset from the call frame address.
-    pub(crate) frame: i64,
+    /// Offset from the call frame address; `None` where it is not on the stack.
+    pub(crate) frame: Option<i64>,
 }
 
 /// What debug information says of some functions. All addresses are as linked.
@@ -193,7 +194,7 @@ impl<'a> Search<'a, '_> {
         let name = self.name_of(unit, entry);
         if let AttributeValue::Exprloc(expression) = location {
             for pc in pcs {
-                self.place(unit, *pc, (&name, type_), expression);
+                self.place(unit, *pc, (&name, type_, true), expression);
             }
             return Ok(());
         }
@@ -203,7 +204,7 @@ impl<'a> Search<'a, '_> {
         while let Some(item) = list.next()? {
             let from = pcs.partition_point(|pc| *pc < item.range.begin);
             for pc in pcs[from..].iter().take_while(|pc| **pc < item.range.end) {
-                self.place(unit, *pc, (&name, type_), item.data);
+                self.place(unit, *pc, (&name, type_, false), item.data);
             }
         }
         Ok(())
@@ -213,7 +214,7 @@ impl<'a> Search<'a, '_> {
         &mut self,
         unit: &Unit<Slice<'a>>,
         pc: u64,
-        (name, type_): (&str, DieRef),
+        (name, type_, whole): (&str, DieRef, bool),
         at: Expression<Slice<'a>>,
     ) {
         if let Ok(Some((parts, moved))) = on_stack(unit, at) {
@@ -224,6 +225,7 @@ impl<'a> Search<'a, '_> {
                     type_,
                     parts,
                     moved,
+                    whole,
                 });
             }
         }
@@ -310,7 +312,7 @@ fn on_stack<'a>(
     at: Expression<Slice<'a>>,
 ) -> gimli::Result<Option<(Vec<Part>, bool)>> {
     let mut parts = Vec::new();
-    let (mut frame, mut constant, mut moved, mut offset) = (None, 0, false, 0);
+    let (mut frame, mut constant, mut moved) = (None, 0, false);
     let mut operations = at.operations(unit.encoding());
     while let Some(operation) = operations.next()? {
         match operation {
@@ -323,28 +325,21 @@ fn on_stack<'a>(
             }
             Operation::Deref { .. } => moved = true,
             Operation::Piece { size_in_bits, .. } => {
-                let len = size_in_bits / 8;
-                if let Some(frame) = frame.take()
-                    && parts.len() < MAX_PARTS
-                {
-                    parts.push(Part {
-                        offset,
-                        len: Some(len),
-                        frame,
-                    });
+                if parts.len() == MAX_PARTS {
+                    return Ok(None);
                 }
-                offset = offset.saturating_add(len);
+                parts.push(Part {
+                    len: Some(size_in_bits / 8),
+                    frame: frame.take(),
+                });
             }
             Operation::Register { .. } => frame = None,
             _ => return Ok(None),
         }
     }
-    if let Some(frame) = frame {
-        parts.push(Part {
-            offset,
-            len: None,
-            frame,
-        });
+    if frame.is_some() && parts.is_empty() {
+        parts.push(Part { len: None, frame });
     }
-    Ok((!parts.is_empty()).then_some((parts, moved)))
+    let on_stack = parts.iter().any(|part| part.frame.is_some());
+    Ok(on_stack.then_some((parts, moved)))
 }

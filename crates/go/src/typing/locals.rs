@@ -10,10 +10,11 @@ use crate::coverage::Gaps;
 use crate::dwarf::locals::{Local, locals};
 use crate::goroutines::Goroutines;
 use crate::roots::{Root, RootKind, Roots};
-use crate::types::TypeTable;
+use crate::types::{TypeId, TypeTable};
 use crate::unwind::Frame;
 
 use super::Typing;
+use super::parts::{Part, offsets};
 use super::walk::word;
 
 /// Larger variables are passed over: stacks hold few, and each is copied once per frame.
@@ -44,8 +45,8 @@ impl LocalNames {
 #[derive(Default)]
 struct Naming {
     found: LocalNames,
-    /// By instruction, variable and offset: many goroutines are at the same place.
-    known: FxHashMap<(u64, u32, u64), u32>,
+    /// By instruction, variable and offset (where that is known): many goroutines are at the same place.
+    known: FxHashMap<(u64, u32, Option<u64>), u32>,
 }
 
 impl Naming {
@@ -66,18 +67,14 @@ impl Naming {
         if name.is_empty() || name.starts_with(['~', '.']) {
             return;
         }
-        let size = if local.moved { 8 } else { types.size(type_) };
-        for part in &local.parts {
-            let at = end.0.wrapping_add_signed(part.frame);
-            let len = part.len.unwrap_or(size).min(size.min(MAX_SIZE));
-            for slot in alive.slots_in(at, len) {
-                let offset = part.offset.wrapping_add(slot - at);
+        for place in places(types, type_, local, end, alive) {
+            for slot in alive.slots_in(place.at, place.len) {
+                let offset = place.offset.map(|offset| offset + (slot - place.at));
                 let names = &mut self.found.names;
                 let number = *self.known.entry((pc, number, offset)).or_insert_with(|| {
-                    let field = if local.moved {
-                        String::new()
-                    } else {
-                        types.path(type_, offset)
+                    let field = match offset {
+                        Some(offset) if !local.moved => types.path(type_, offset),
+                        _ => String::new(),
                     };
                     names.push(format!("{name}{field}"));
                     names.len() as u32 - 1
@@ -176,14 +173,11 @@ impl Typing<'_> {
         };
         let size = self.types.size(type_);
         let program = self.programs.of(self.types, type_);
+        let places = places(self.types, type_, local, end, alive);
         if local.moved {
-            let at = local
-                .parts
-                .first()
-                .map(|p| Addr(end.0.wrapping_add_signed(p.frame)));
-            let pointer = at.and_then(|at| {
-                let value = word(self.image.bytes(at, 8).ok()?, 0)?;
-                alive.is(at.0, value).then_some(value)
+            let pointer = places.first().and_then(|place| {
+                let value = word(self.image.bytes(Addr(place.at), 8).ok()?, 0)?;
+                alive.is(place.at, value).then_some(value)
             });
             return self.pointer(pointer.unwrap_or(0), type_, &[]);
         }
@@ -191,18 +185,17 @@ impl Typing<'_> {
             return;
         }
         let mut value = vec![0; size as usize];
-        for part in &local.parts {
-            let at = Addr(end.0.wrapping_add_signed(part.frame));
-            let len = part
-                .len
-                .unwrap_or(size)
-                .min(size.saturating_sub(part.offset));
-            let Ok(bytes) = self.image.bytes(at, len) else {
+        for place in places {
+            let Some(offset) = place.offset else {
                 continue;
             };
-            let into = value.get_mut(part.offset as usize..).unwrap_or_default();
+            let len = place.len.min(size.saturating_sub(offset));
+            let Ok(bytes) = self.image.bytes(Addr(place.at), len) else {
+                continue;
+            };
+            let into = value.get_mut(offset as usize..).unwrap_or_default();
             for (i, (to, from)) in into.chunks_mut(8).zip(bytes.chunks(8)).enumerate() {
-                let slot = at.0.wrapping_add(i as u64 * 8);
+                let slot = place.at.wrapping_add(i as u64 * 8);
                 let stale = word(from, 0)
                     .is_some_and(|w| self.objects.find(w).is_some() && !alive.is(slot, w));
                 if !stale {
@@ -212,6 +205,41 @@ impl Typing<'_> {
         }
         self.values(program, &value);
     }
+}
+
+/// Where a part of a variable lies on the stack.
+struct Place {
+    /// Which part it is, bytes from the variable's start; `None` where that is not known.
+    offset: Option<u64>,
+    at: u64,
+    len: u64,
+}
+
+/// Where the parts of a variable of this type lie, in a frame that ends at `end`; of a moved one, its pointer.
+fn places(types: &TypeTable, type_: TypeId, local: &Local, end: Addr, alive: &Alive) -> Vec<Place> {
+    let at = |frame: i64| end.0.wrapping_add_signed(frame);
+    let size = if local.moved { 8 } else { types.size(type_) };
+    let len = |len: Option<u64>| len.unwrap_or(size).min(size).min(MAX_SIZE);
+    let offsets = if local.whole || local.moved {
+        vec![Some(0)]
+    } else {
+        let parts = local.parts.iter().map(|part| Part {
+            len: part.len,
+            pointer: part.frame.is_some_and(|f| alive.is_slot(at(f))),
+        });
+        offsets(types, type_, &parts.collect::<Vec<_>>())
+    };
+    let parts = local.parts.iter().zip(offsets);
+    parts
+        .filter_map(|(part, offset)| {
+            Some(Place {
+                offset,
+                at: at(part.frame?),
+                // Of a word that is not known the length is not either.
+                len: if offset.is_some() { len(part.len) } else { 8 },
+            })
+        })
+        .collect()
 }
 
 /// What tells pointers that are in use from those that a slot still holds from before: the memory behind the latter may
@@ -226,6 +254,10 @@ struct Alive {
 impl Alive {
     fn is(&self, slot: u64, value: u64) -> bool {
         self.slots.binary_search(&slot).is_ok() || self.chans.binary_search(&value).is_ok()
+    }
+
+    fn is_slot(&self, slot: u64) -> bool {
+        self.slots.binary_search(&slot).is_ok()
     }
 
     /// The words among `len` bytes at `at` that the collector scans.
