@@ -1,4 +1,5 @@
-//! Project chores: `cargo xtask tidy`, `cargo xtask layouts`, `cargo xtask support`.
+//! Project chores: `cargo xtask tidy`, `cargo xtask layouts`, `cargo xtask support`,
+//! `cargo xtask trend-bench`.
 
 mod layouts;
 mod support;
@@ -15,8 +16,19 @@ fn main() -> Result<()> {
         Some("tidy") => tidy::run(&root),
         Some("layouts") => layouts::run(&root),
         Some("support") => support::run(&root),
-        other => bail!("unknown chore {other:?}; there are: tidy, layouts, support"),
+        Some("trend-bench") => {
+            trend_bench();
+            Ok(())
+        }
+        other => bail!("unknown chore {other:?}; there are: tidy, layouts, support, trend-bench"),
     }
+}
+
+/// Prints the table of `docs/trend.md`: made-up histories, judged by the trend engine and by the rules of today.
+#[expect(clippy::print_stdout, reason = "the chore's result")]
+fn trend_bench() {
+    let config = leakscope_trend::Config::default();
+    println!("{}", leakscope_trend_bench::print(&config));
 }
 
 /// A line of a chore's report.

@@ -16,14 +16,19 @@ const EDGES: &[(&str, &[&str])] = &[
         "leakscope-go",
         &["leakscope-target", "leakscope-graph", "leakscope-goabi"],
     ),
+    ("leakscope-jvm", &["leakscope-graph"]),
     ("leakscope-report", &[]),
+    ("leakscope-trend", &[]),
+    ("leakscope-trend-bench", &["leakscope-trend"]),
     (
         "leakscope-cli",
         &[
             "leakscope-target",
             "leakscope-graph",
             "leakscope-go",
+            "leakscope-jvm",
             "leakscope-report",
+            "leakscope-trend",
         ],
     ),
     ("leakscope-testkit", &[]),
@@ -34,6 +39,8 @@ const EDGES: &[(&str, &[&str])] = &[
             "leakscope-goabi",
             "leakscope-go",
             "leakscope-testkit",
+            "leakscope-trend",
+            "leakscope-trend-bench",
         ],
     ),
 ];
@@ -48,7 +55,15 @@ const UNSAFE_FILES: &[&str] = &[
 ];
 
 /// Crates that are pure: no files, no processes, no sockets, no clocks.
-const PURE: &[&str] = &["graph", "goabi", "go", "report"];
+const PURE: &[&str] = &[
+    "graph",
+    "goabi",
+    "go",
+    "jvm",
+    "report",
+    "trend",
+    "trend-bench",
+];
 
 /// What a pure crate's sources may not name.
 const IMPURE_WORDS: &[&str] = &[

@@ -1,0 +1,756 @@
+//! One process: its floors, its lives, and what is said about it.
+
+use crate::capacity::Bounds;
+use crate::config::Config;
+use crate::floors::{Floors, Fold, Taken};
+use crate::signature::{self, ShapeWork};
+use crate::verdict::{Change, Judged, Test, TestName, Verdict};
+use crate::window::{self, Outcome, Subject, Work};
+use crate::{Channel, Evidence, FleetVerdict, Millis, Risk, Runtime, Signal, WorkloadMemory};
+
+/// Samples in a row from before the open bucket after which the clock is taken to have been set back.
+const LATE_SAMPLES: u32 = 20;
+
+/// Two start times that differ by less are of one process: clocks are read at different moments.
+const SAME_START: Millis = 1_500;
+
+/// Change of the limit, as a share, from which on it is another limit.
+const SAME_LIMIT: f64 = 0.01;
+
+/// A process whose memory was this full when it ended is taken to have ended for it.
+const FULL: f64 = 0.95;
+
+/// Why a sample was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rejected {
+    /// Not a finite number of zero or more.
+    NotANumber,
+    /// From before what is known already.
+    Late,
+    /// No signature names it.
+    Unused,
+}
+
+/// How a life of a process ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum End {
+    /// It was ended, or ended itself; memory was not the reason, as far as is known.
+    Restart,
+    /// It ran out of memory.
+    OutOfMemory,
+}
+
+/// Working space of evaluations; one serves any number of processes.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    work: Work,
+    shape: ShapeWork,
+    outcomes: Vec<Outcome>,
+}
+
+/// A process that is fed with samples and judged now and then.
+#[derive(Clone, Debug)]
+pub struct Process {
+    runtime: Runtime,
+    supplied: [bool; Signal::ALL.len()],
+    judges: [Option<Judge>; Channel::ALL.len()],
+    load: Option<Floors>,
+    /// Series that only signatures look at, by name.
+    named: Vec<(String, Floors)>,
+    patterns: Vec<Pattern>,
+    bounds: Bounds,
+    start_time: Option<Millis>,
+    /// When the process started, or was first seen.
+    born: Option<Millis>,
+    /// Floors before this are of another life.
+    life: Millis,
+    last_rss: Option<f64>,
+    late: u32,
+    evaluated: Option<i64>,
+    fleet: FleetVerdict,
+    agreement: Option<f64>,
+    memory: WorkloadMemory,
+}
+
+#[derive(Clone, Debug)]
+struct Judge {
+    channel: Channel,
+    floors: Floors,
+    peak: f64,
+    verdict: Verdict,
+    /// Whether nothing has been said about this life yet.
+    fresh: bool,
+    /// Evaluations in a row that saw a leak.
+    leaks: u32,
+    /// Evaluations in a row that saw growth of either pace.
+    growths: u32,
+    /// Evaluations in a row that saw less than the verdict says.
+    milder: u32,
+    evidence: Option<Evidence>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Pattern {
+    since: Option<Millis>,
+    firing: bool,
+}
+
+impl Process {
+    /// A process of which nothing is known yet. `supplied` says which series its source can give at all: a heap whose
+    /// floors could come but do not is unknown, and resident memory is judged only where they cannot come.
+    pub fn new(runtime: Runtime, supplied: &[Signal]) -> Self {
+        let mut process = Self {
+            runtime,
+            supplied: [false; Signal::ALL.len()],
+            judges: [const { None }; Channel::ALL.len()],
+            load: None,
+            named: Vec::new(),
+            patterns: Vec::new(),
+            bounds: Bounds::default(),
+            start_time: None,
+            born: None,
+            life: Millis::MIN,
+            last_rss: None,
+            late: 0,
+            evaluated: None,
+            fleet: FleetVerdict::Unknown,
+            agreement: None,
+            memory: WorkloadMemory::default(),
+        };
+        for signal in supplied {
+            process.supplied[*signal as usize] = true;
+        }
+        process
+    }
+
+    /// With what earlier processes of its workload reached.
+    pub fn with_memory(mut self, memory: WorkloadMemory) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// What this and earlier processes of the workload reached, for the next one.
+    pub fn memory(&self) -> &WorkloadMemory {
+        &self.memory
+    }
+
+    /// What is said about a channel now.
+    pub fn verdict(&self, channel: Channel) -> Verdict {
+        self.judges[channel as usize]
+            .as_ref()
+            .map_or(Verdict::Unknown, |j| j.verdict)
+    }
+
+    /// The floors of a channel.
+    pub fn floors(&self, channel: Channel) -> Option<&Floors> {
+        self.judges[channel as usize].as_ref().map(|j| &j.floors)
+    }
+
+    /// When this life started: of the process, or of its present limit.
+    pub fn life_from(&self) -> Option<Millis> {
+        Some(self.born?.max(self.life))
+    }
+
+    /// When its process started, or was first seen.
+    pub fn born(&self) -> Option<Millis> {
+        self.born
+    }
+
+    /// Value at which a channel is full, as far as is known.
+    pub fn capacity(&self, channel: Channel) -> Option<f64> {
+        self.bounds.capacity(channel, self.runtime)
+    }
+
+    /// Takes a sample of a signal. A signal that comes is one that is supplied, whether it was announced or not.
+    pub fn set(
+        &mut self,
+        at: Millis,
+        signal: Signal,
+        value: f64,
+        config: &Config,
+    ) -> Option<Rejected> {
+        let sign = signal == Signal::Gogc;
+        if !value.is_finite() || (value < 0.0 && !sign) {
+            return Some(Rejected::NotANumber);
+        }
+        self.supplied[signal as usize] = true;
+        if signal != Signal::StartTime {
+            self.born.get_or_insert(at);
+        }
+        match signal {
+            Signal::StartTime => self.started(at, value),
+            Signal::Limit => self.limited(at, value),
+            Signal::HeapMax => self.bounds.heap_max = Some(value),
+            Signal::Gogc => self.bounds.gogc = Some(value),
+            Signal::Load => {
+                let load = self.load.get_or_insert_with(|| floors(Fold::Mean, config));
+                let taken = load.push(at, value);
+                return self.counted(at, taken);
+            }
+            Signal::HeapFloor | Signal::Rss | Signal::Native | Signal::Count => {
+                return self.sampled(at, signal, value, config);
+            }
+        }
+        None
+    }
+
+    /// Takes a sample of a signal that only signatures look at.
+    pub fn set_named(
+        &mut self,
+        at: Millis,
+        name: &str,
+        value: f64,
+        config: &Config,
+    ) -> Option<Rejected> {
+        if let Some(signal) = Signal::named(name) {
+            return self.set(at, signal, value, config);
+        }
+        if !value.is_finite() || value < 0.0 {
+            return Some(Rejected::NotANumber);
+        }
+        if !self.named.iter().any(|(n, _)| n == name) {
+            let used = |s: &crate::Signature| s.conditions.iter().any(|c| c.signal == name);
+            if !config.signatures.iter().any(used) {
+                return Some(Rejected::Unused);
+            }
+            self.named
+                .push((name.to_owned(), floors(Fold::Low, config)));
+        }
+        let (_, series) = self.named.iter_mut().find(|(n, _)| n == name)?;
+        let taken = series.push(at, value);
+        self.counted(at, taken)
+    }
+
+    fn sampled(
+        &mut self,
+        at: Millis,
+        signal: Signal,
+        value: f64,
+        config: &Config,
+    ) -> Option<Rejected> {
+        let channel = signal.channel()?;
+        match channel {
+            Channel::Rss => {
+                let before = self.last_rss.replace(value);
+                let fell = before.is_some_and(|b| value < (1.0 - config.restart_drop) * b);
+                if fell && !self.supplied[Signal::StartTime as usize] {
+                    self.end_life(at, End::Restart, true);
+                }
+                self.bounds.rss = Some(value);
+            }
+            Channel::Native => self.bounds.native = Some(value),
+            Channel::HeapFloor => self.bounds.heap_floor = Some(value),
+            Channel::Count => {}
+        }
+        let judge =
+            self.judges[channel as usize].get_or_insert_with(|| Judge::new(channel, config));
+        let taken = judge.floors.push(at, value);
+        if taken == Taken::Yes {
+            judge.peak = judge.peak.max(value);
+        }
+        self.counted(at, taken)
+    }
+
+    /// After many late samples in a row the clock has been set back: what is known is of a time that has not come yet.
+    fn counted(&mut self, at: Millis, taken: Taken) -> Option<Rejected> {
+        if taken == Taken::Yes {
+            self.late = 0;
+            return None;
+        }
+        self.late += 1;
+        if self.late > LATE_SAMPLES {
+            self.late = 0;
+            self.evaluated = None;
+            self.end_life(at, End::Restart, true);
+            self.clear();
+        }
+        Some(Rejected::Late)
+    }
+
+    fn clear(&mut self) {
+        for judge in self.judges.iter_mut().flatten() {
+            judge.floors.clear();
+        }
+        if let Some(load) = &mut self.load {
+            load.clear();
+        }
+        for (_, series) in &mut self.named {
+            series.clear();
+        }
+    }
+
+    fn started(&mut self, at: Millis, seconds: f64) {
+        let start = ((seconds * 1e3) as Millis).min(at);
+        match self.start_time {
+            Some(known) if (known - start).abs() < SAME_START => return,
+            Some(_) => self.end_life(at, End::Restart, true),
+            None => {}
+        }
+        self.start_time = Some(start);
+        self.born = Some(start);
+    }
+
+    fn limited(&mut self, at: Millis, limit: f64) {
+        let before = self.bounds.limit.replace(limit);
+        if before.is_some_and(|b| (b - limit).abs() > SAME_LIMIT * b) {
+            // The process is the same, and warm.
+            self.end_life(at, End::Restart, false);
+        }
+    }
+
+    /// Ends a life. What it reached is remembered unless memory was what ended it, or it was a leak.
+    pub fn end(&mut self, at: Millis, end: End) {
+        self.end_life(at, end, true);
+    }
+
+    fn end_life(&mut self, at: Millis, end: End, process_ended: bool) {
+        let bounds = self.bounds;
+        for judge in self.judges.iter_mut().flatten() {
+            let full = bounds
+                .capacity(judge.channel, self.runtime)
+                .zip(judge.floors.newest())
+                .is_some_and(|(capacity, (_, newest))| newest >= FULL * capacity);
+            let by_memory = process_ended && (end == End::OutOfMemory || full);
+            if !by_memory && judge.verdict != Verdict::Leak && judge.peak > 0.0 {
+                self.memory.remember(judge.channel, judge.peak);
+            }
+            judge.renew();
+        }
+        // The open bucket holds samples of both lives: it counts for neither.
+        let bucket = self
+            .judges
+            .iter()
+            .flatten()
+            .map(|j| j.floors.bucket())
+            .next();
+        self.life = bucket.map_or(at, |b| (at.div_euclid(b) + 1) * b);
+        if process_ended {
+            self.born = Some(at);
+            self.last_rss = None;
+            self.fleet = FleetVerdict::Unknown;
+            self.agreement = None;
+        }
+    }
+
+    /// Says what a look into the heap found about what grows in a channel.
+    pub fn set_evidence(&mut self, channel: Channel, evidence: Option<Evidence>) {
+        if let Some(judge) = &mut self.judges[channel as usize] {
+            judge.evidence = evidence;
+        }
+    }
+
+    /// Says what comparing it with its replicas found, and the share of them that grow.
+    pub fn set_fleet(&mut self, verdict: FleetVerdict, share: f64) {
+        self.fleet = verdict;
+        self.agreement = Some(share);
+    }
+
+    /// The first time after `after` at which [`Process::evaluate`] does something.
+    pub fn next_evaluation(&self, after: Millis, config: &Config) -> Millis {
+        let every = config.every.max(1);
+        let turn = after.div_euclid(every);
+        let next = self.evaluated.map_or(turn, |last| turn.max(last));
+        (next + 1).saturating_mul(every)
+    }
+
+    /// Judges every channel and signature, at most once in [`Config::every`]; what changed, if anything. Costs some
+    /// tens of microseconds, and allocates only for changes.
+    pub fn evaluate(&mut self, now: Millis, config: &Config, scratch: &mut Scratch) -> Vec<Change> {
+        let turn = now.div_euclid(config.every.max(1));
+        let mut changes = Vec::new();
+        if self.evaluated.is_some_and(|last| turn <= last) {
+            return changes;
+        }
+        self.evaluated = Some(turn);
+        self.close(now);
+        for channel in Channel::ALL {
+            if self.judged(channel) {
+                changes.extend(self.judge(channel, now, config, scratch));
+            }
+        }
+        self.match_signatures(now, config, scratch, &mut changes);
+        changes
+    }
+
+    /// Every window of a channel, longest first: its length (`None`: the whole life) and its tests.
+    pub fn windows(
+        &self,
+        channel: Channel,
+        now: Millis,
+        config: &Config,
+        scratch: &mut Scratch,
+    ) -> Vec<(Option<Millis>, Vec<Test>)> {
+        let Some(judge) = &self.judges[channel as usize] else {
+            return Vec::new();
+        };
+        self.outcomes(judge, now, config, scratch);
+        let lengths = std::iter::once(None).chain(config.windows.iter().copied().map(Some));
+        let tests = scratch.outcomes.iter().map(|o| o.tests().to_vec());
+        lengths.zip(tests).collect()
+    }
+
+    fn close(&mut self, now: Millis) {
+        for judge in self.judges.iter_mut().flatten() {
+            judge.floors.close(now);
+        }
+        if let Some(load) = &mut self.load {
+            load.close(now);
+        }
+        for (_, series) in &mut self.named {
+            series.close(now);
+        }
+    }
+
+    fn judged(&self, channel: Channel) -> bool {
+        let heap = self.supplied[Signal::HeapFloor as usize];
+        match channel {
+            Channel::HeapFloor => heap,
+            Channel::Rss => self.supplied[Signal::Rss as usize] && !heap,
+            Channel::Native => self.supplied[Signal::Native as usize],
+            Channel::Count => self.supplied[Signal::Count as usize],
+        }
+    }
+
+    /// The first moment that counts: after the start of this life and after the warm-up.
+    fn from(&self, now: Millis, config: &Config) -> Millis {
+        let born = self.born.unwrap_or(now);
+        let share = (config.warm_up_share * (now - born).max(0) as f64) as Millis;
+        (born + config.warm_up.max(share)).max(self.life)
+    }
+
+    /// Fills the outcomes of the windows of a channel, longest first.
+    fn outcomes(&self, judge: &Judge, now: Millis, config: &Config, scratch: &mut Scratch) {
+        scratch.outcomes.clear();
+        let bucket = judge.floors.bucket();
+        let start = self.from(now, config);
+        let from = start.div_euclid(bucket) + i64::from(start.rem_euclid(bucket) != 0);
+        let to = now.div_euclid(bucket) - 1;
+        let subject = Subject {
+            channel: judge.channel,
+            floors: &judge.floors,
+            load: self.load.as_ref(),
+            capacity: self.bounds.capacity(judge.channel, self.runtime),
+            tests: &config.tests,
+            pace: config.sensitivity.pace(),
+        };
+        let mut peak = self.memory.peak(judge.channel);
+        let whole = window::test(&subject, from, to, peak, &mut scratch.work);
+        scratch.outcomes.push(whole);
+        let mut before = from;
+        for length in &config.windows {
+            let begin = to + 1 - length / bucket;
+            if begin <= from {
+                continue;
+            }
+            let (first, rows) = judge.floors.since(before);
+            let count = usize::try_from(begin - first).unwrap_or(0).min(rows.len());
+            let highest = rows[..count].iter().copied().fold(f32::NAN, f32::max);
+            if !highest.is_nan() {
+                let highest = f64::from(highest);
+                peak = Some(peak.map_or(highest, |p| p.max(highest)));
+            }
+            before = begin;
+            let outcome = window::test(&subject, begin, to, peak, &mut scratch.work);
+            scratch.outcomes.push(outcome);
+        }
+    }
+
+    fn judge(
+        &mut self,
+        channel: Channel,
+        now: Millis,
+        config: &Config,
+        scratch: &mut Scratch,
+    ) -> Option<Change> {
+        if self.judges[channel as usize].is_none() {
+            // Supplied, but nothing has come: it is said once that nothing is known.
+            let mut judge = Judge::new(channel, config);
+            judge.fresh = false;
+            self.judges[channel as usize] = Some(judge);
+            return Some(unknown(channel, now));
+        }
+        let judge = self.judges[channel as usize].as_ref()?;
+        self.outcomes(judge, now, config, scratch);
+        let outcomes = &scratch.outcomes;
+        let best = outcomes
+            .iter()
+            .enumerate()
+            .max_by_key(|(i, o)| {
+                let rank = (o.leak, o.suspect, o.grows, o.tests().len());
+                (rank, std::cmp::Reverse(*i))
+            })
+            .map(|(_, o)| o)?;
+        let fresh_enough = judge.floors.newest().is_some_and(|(at, _)| {
+            now - at <= config.stale && at + judge.floors.bucket() > self.life
+        });
+        let known = fresh_enough && outcomes.iter().any(|o| o.known);
+        let (seen, silenced) = self.seen(judge, best, known, config);
+        let known_windows = outcomes.iter().filter(|o| o.known).count().max(1);
+        let agreeing = outcomes.iter().filter(|o| o.grows).count();
+        let agreement = self
+            .agreement
+            .unwrap_or(agreeing as f64 / known_windows as f64);
+        let risk = risk(best, judge.evidence, agreement);
+        let best = *best;
+        let judge = self.judges[channel as usize].as_mut()?;
+        let from = judge.verdict;
+        let first = judge.fresh;
+        let verdict = judge.settle(seen, config);
+        if verdict == from && !first {
+            return None;
+        }
+        let mut tests = best.tests().to_vec();
+        if let Some(test) = silenced {
+            tests.push(test);
+        }
+        let in_a_row = if seen == Verdict::Leak {
+            judge.leaks
+        } else {
+            judge.growths
+        };
+        if seen >= Verdict::Suspect {
+            let hits = f64::from(config.hits);
+            tests.push(Test::at_least(TestName::InARow, f64::from(in_a_row), hits));
+        }
+        Some(Change {
+            at: now,
+            about: Judged::Channel(channel),
+            from,
+            verdict,
+            risk,
+            slope: best.grows.then_some(best.slope),
+            time_to_exhaustion: best.left.filter(|_| best.grows).map(|left| left as Millis),
+            window: best.known.then_some(best.span),
+            tests,
+        })
+    }
+
+    /// What this evaluation alone says, and the test that took back a leak.
+    fn seen(
+        &self,
+        judge: &Judge,
+        best: &Outcome,
+        known: bool,
+        config: &Config,
+    ) -> (Verdict, Option<Test>) {
+        let verdict = match (known, best.leak, best.suspect) {
+            (false, ..) => Verdict::Unknown,
+            (_, true, _) => Verdict::Leak,
+            (_, _, true) => Verdict::Suspect,
+            _ => Verdict::Quiet,
+        };
+        if verdict != Verdict::Leak {
+            return (verdict, None);
+        }
+        let bounded = judge.evidence == Some(Evidence::Bounded);
+        if bounded || self.fleet == FleetVerdict::Clock {
+            let capacity = self.bounds.capacity(judge.channel, self.runtime);
+            let fill = capacity.map_or(0.0, |c| best.now / c);
+            let test = Test::at_least(TestName::Evidence, fill, config.evidence_until);
+            if !test.passed {
+                return (Verdict::Suspect, Some(test));
+            }
+        }
+        (verdict, None)
+    }
+
+    fn match_signatures(
+        &mut self,
+        now: Millis,
+        config: &Config,
+        scratch: &mut Scratch,
+        changes: &mut Vec<Change>,
+    ) {
+        self.patterns
+            .resize_with(config.signatures.len(), Pattern::default);
+        let from = self.from(now, config);
+        for (at, signature) in config.signatures.iter().enumerate() {
+            let mut tests = Vec::new();
+            let holds = signature.conditions.iter().all(|condition| {
+                let (series, newest) = self.series(&condition.signal, now, config);
+                let from = series.map_or(0, |s| from.div_euclid(s.bucket()));
+                let shape = condition.shape;
+                let looked = signature::look(
+                    shape,
+                    series,
+                    newest,
+                    from,
+                    &config.tests,
+                    &mut scratch.shape,
+                );
+                let Some((value, passed)) = looked else {
+                    return false;
+                };
+                let bound = match shape {
+                    signature::Shape::Above(bound) | signature::Shape::Below(bound) => bound,
+                    signature::Shape::Rising | signature::Shape::Flat => f64::NAN,
+                };
+                tests.push(Test {
+                    name: TestName::Condition,
+                    value,
+                    bound,
+                    passed,
+                });
+                passed
+            });
+            let pattern = &mut self.patterns[at];
+            if holds {
+                pattern.since.get_or_insert(now);
+            } else {
+                pattern.since = None;
+            }
+            let least = signature
+                .holds_for
+                .max(config.every * i64::from(config.hits.saturating_sub(1)));
+            let firing = pattern.since.is_some_and(|since| now - since >= least);
+            if firing == pattern.firing {
+                continue;
+            }
+            pattern.firing = firing;
+            let (from, verdict) = if firing {
+                (Verdict::Quiet, signature.verdict)
+            } else {
+                (signature.verdict, Verdict::Quiet)
+            };
+            changes.push(Change {
+                at: now,
+                about: Judged::Signature(signature.name.clone()),
+                from,
+                verdict,
+                risk: Risk::default(),
+                slope: None,
+                time_to_exhaustion: None,
+                window: None,
+                tests,
+            });
+        }
+    }
+
+    /// The series of that name, and its newest value if that is not too old.
+    fn series(&self, name: &str, now: Millis, config: &Config) -> (Option<&Floors>, Option<f64>) {
+        let share = match name {
+            "heap_share" => Some(Channel::HeapFloor),
+            "rss_share" => Some(Channel::Rss),
+            "native_share" => Some(Channel::Native),
+            _ => None,
+        };
+        let series = match (share, Signal::named(name)) {
+            (Some(channel), _) => self.floors(channel),
+            (None, Some(Signal::Load)) => self.load.as_ref(),
+            (None, Some(signal)) => signal.channel().and_then(|c| self.floors(c)),
+            (None, None) => self.named.iter().find(|(n, _)| n == name).map(|(_, f)| f),
+        };
+        let newest = series
+            .and_then(Floors::newest)
+            .filter(|(at, _)| now - at <= config.stale)
+            .map(|(_, value)| value);
+        match share {
+            Some(channel) => {
+                let capacity = self.capacity(channel);
+                (None, newest.zip(capacity).map(|(n, c)| n / c))
+            }
+            None => (series, newest),
+        }
+    }
+}
+
+impl Judge {
+    fn new(channel: Channel, config: &Config) -> Self {
+        Self {
+            channel,
+            floors: floors(channel.fold(), config),
+            peak: 0.0,
+            verdict: Verdict::Unknown,
+            fresh: true,
+            leaks: 0,
+            growths: 0,
+            milder: 0,
+            evidence: None,
+        }
+    }
+
+    /// Starts another life. The verdict stays until the next evaluation, which says that it is unknown.
+    fn renew(&mut self) {
+        self.peak = 0.0;
+        self.leaks = 0;
+        self.growths = 0;
+        self.milder = u32::MAX;
+        self.evidence = None;
+    }
+
+    /// The verdict after an evaluation that saw `seen`: growth must be seen several times in a row, and its absence too.
+    fn settle(&mut self, seen: Verdict, config: &Config) -> Verdict {
+        self.fresh = false;
+        self.leaks = if seen == Verdict::Leak {
+            self.leaks + 1
+        } else {
+            0
+        };
+        self.growths = if seen >= Verdict::Suspect {
+            self.growths + 1
+        } else {
+            0
+        };
+        self.milder = if seen >= self.verdict {
+            0
+        } else {
+            self.milder.saturating_add(1)
+        };
+        let next = if self.leaks >= config.hits {
+            Verdict::Leak
+        } else if self.growths >= config.hits {
+            Verdict::Suspect
+        } else if seen >= Verdict::Suspect {
+            // Not yet often enough to be said.
+            self.verdict
+        } else {
+            seen
+        };
+        let worse = next > self.verdict;
+        if worse || self.verdict <= Verdict::Quiet || self.milder >= config.clear_after {
+            self.verdict = next;
+            self.milder = 0;
+        }
+        self.verdict
+    }
+}
+
+fn floors(fold: Fold, config: &Config) -> Floors {
+    Floors::new(fold, config.bucket, config.kept_buckets())
+}
+
+fn unknown(channel: Channel, at: Millis) -> Change {
+    Change {
+        at,
+        about: Judged::Channel(channel),
+        from: Verdict::Unknown,
+        verdict: Verdict::Unknown,
+        risk: Risk::default(),
+        slope: None,
+        time_to_exhaustion: None,
+        window: None,
+        tests: vec![Test::at_least(TestName::Groups, 0.0, 1.0)],
+    }
+}
+
+fn risk(best: &Outcome, evidence: Option<Evidence>, agreement: f64) -> Risk {
+    if !best.grows {
+        return Risk::default();
+    }
+    Risk {
+        trend: Risk::of_z(best.z),
+        ratchet: best.steps,
+        load_independent: match best.load_independent {
+            Some(true) => 1.0,
+            Some(false) => 0.0,
+            None => 0.5,
+        },
+        agreement,
+        evidence: if evidence == Some(Evidence::Unbounded) {
+            1.0
+        } else {
+            0.0
+        },
+        urgency: Risk::of_time_left(best.left),
+    }
+}
