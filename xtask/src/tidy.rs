@@ -12,6 +12,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leakscope-target", &[]),
     ("leakscope-graph", &[]),
     ("leakscope-goabi", &[]),
+    ("leakscope-gomap", &["leakscope-goabi"]),
     (
         "leakscope-go",
         &["leakscope-target", "leakscope-graph", "leakscope-goabi"],
@@ -58,6 +59,7 @@ const UNSAFE_FILES: &[&str] = &[
 const PURE: &[&str] = &[
     "graph",
     "goabi",
+    "gomap",
     "go",
     "jvm",
     "report",

@@ -91,7 +91,7 @@ impl ClassicMap {
     }
 
     /// Slot of an array of pointers that grew to `len` pointers by appending one at a time (`runtime.growslice`).
-    fn pointers_appended(&self, len: u64) -> u64 {
+    pub fn pointers_appended(&self, len: u64) -> u64 {
         let mut capacity = 0u64;
         while capacity < len {
             let wanted = if capacity < GROWS_BY_HALF {

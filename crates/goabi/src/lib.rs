@@ -4,7 +4,7 @@
 
 mod classic;
 pub mod layouts;
-mod occupancy;
+pub mod occupancy;
 mod size_classes;
 mod swiss;
 

@@ -5,7 +5,7 @@ const NEGLIGIBLE: f64 = 1e-18;
 
 /// The mean of `value` over the number of entries that one of `bins` bins gets, when `entries` entries fall into bins at
 /// random: a binomial distribution. Takes a number of steps in the order of the square root of that number.
-pub(crate) fn mean(entries: u64, bins: u64, value: impl Fn(u64) -> f64) -> f64 {
+pub fn mean(entries: u64, bins: u64, value: impl Fn(u64) -> f64) -> f64 {
     if bins <= 1 {
         return value(entries);
     }
@@ -32,7 +32,7 @@ pub(crate) fn mean(entries: u64, bins: u64, value: impl Fn(u64) -> f64) -> f64 {
 }
 
 /// `mean` buckets, tables, ... per bin, for all bins together.
-pub(crate) fn total(mean: f64, bins: u64) -> u64 {
+pub fn total(mean: f64, bins: u64) -> u64 {
     // Saturates for numbers that no address space holds.
     (mean * bins as f64).round() as u64
 }
