@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::{HeapGraph, ObjIx, Root, SizeRun, TooLarge, TypeIx};
+use crate::{HeapGraph, ObjIx, Root, Sizes, TooLarge, TypeIx};
 
 /// Parents are stored as one `u32` that names an edge or a root, so edges and roots together must stay below this.
 const MAX_EDGES_AND_ROOTS: usize = u32::MAX as usize - 1;
@@ -60,7 +60,7 @@ impl GraphBuilder {
     pub fn finish(
         mut self,
         types: Vec<TypeIx>,
-        sizes: Vec<SizeRun>,
+        sizes: impl Into<Sizes>,
         roots: Vec<Root>,
     ) -> Result<HeapGraph, TooLarge> {
         if self.edge_to.len() + roots.len() >= MAX_EDGES_AND_ROOTS {
@@ -73,7 +73,64 @@ impl GraphBuilder {
         self.first_edge.resize(self.objects as usize + 1, here);
         Ok(HeapGraph {
             types,
-            sizes,
+            sizes: sizes.into(),
+            first_edge: self.first_edge,
+            edge_to: self.edge_to,
+            edge_slot: self.edge_slot,
+            roots,
+            sources: OnceLock::new(),
+        })
+    }
+}
+
+/// The columns of a graph made elsewhere, in place of a pass with [`GraphBuilder`].
+pub struct Columns {
+    /// Type of each object.
+    pub types: Vec<TypeIx>,
+    /// Shallow size of each object.
+    pub sizes: Sizes,
+    /// Per object its first row of the two columns below, and one more: their length.
+    pub first_edge: Vec<u32>,
+    /// Object pointed to.
+    pub edge_to: Vec<ObjIx>,
+    /// Slot of the source object that holds the reference.
+    pub edge_slot: Vec<u32>,
+}
+
+impl Columns {
+    /// The graph with these columns, which are taken as they are.
+    ///
+    /// # Panics
+    /// If lengths disagree, or rows are out of order or beyond the end: a bug of the caller.
+    pub fn finish(self, roots: Vec<Root>) -> Result<HeapGraph, TooLarge> {
+        if self.edge_to.len() + roots.len() >= MAX_EDGES_AND_ROOTS {
+            return Err(TooLarge {
+                what: "references and roots",
+            });
+        }
+        let objects = self.types.len();
+        assert_eq!(self.first_edge.len(), objects + 1, "one row per object");
+        assert_eq!(
+            self.edge_to.len(),
+            self.edge_slot.len(),
+            "one slot per edge"
+        );
+        assert!(self.first_edge.is_sorted(), "rows ascend");
+        assert_eq!(
+            self.first_edge.last().map(|e| *e as usize),
+            Some(self.edge_to.len()),
+            "rows end where edges do"
+        );
+        assert!(
+            self.edge_to.iter().all(|to| to.index() < objects),
+            "edges lead to objects"
+        );
+        if let Sizes::Units { column, .. } = &self.sizes {
+            assert_eq!(column.len(), objects, "one size per object");
+        }
+        Ok(HeapGraph {
+            types: self.types,
+            sizes: self.sizes,
             first_edge: self.first_edge,
             edge_to: self.edge_to,
             edge_slot: self.edge_slot,

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use crate::{ObjIx, RootIx, Strength, TypeIx};
+use crate::{ObjIx, RootIx, Sizes, Strength, TypeIx};
 
 /// The heap has more objects, edges or roots than `u32` ids can name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,15 +22,6 @@ impl std::fmt::Display for TooLarge {
 }
 
 impl std::error::Error for TooLarge {}
-
-/// Objects from `first` up to the next run's first all have this shallow size.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct SizeRun {
-    /// First object of the run.
-    pub first: ObjIx,
-    /// Shallow size in bytes: the slot as the runtime accounts it.
-    pub size: u64,
-}
 
 /// A pointer from outside the heap into it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +46,7 @@ pub struct Edge {
 /// A heap as a graph. Edges are in compressed sparse rows, ordered by source object, then by slot.
 pub struct HeapGraph {
     pub(crate) types: Vec<TypeIx>,
-    pub(crate) sizes: Vec<SizeRun>,
+    pub(crate) sizes: Sizes,
     pub(crate) first_edge: Vec<u32>,
     pub(crate) edge_to: Vec<ObjIx>,
     pub(crate) edge_slot: Vec<u32>,
@@ -92,24 +83,14 @@ impl HeapGraph {
         self.types[object.index()]
     }
 
-    /// Shallow size of one object in bytes. Costs a binary search; a pass over all objects takes [`Self::sizes`].
+    /// Shallow size of one object in bytes. May cost a binary search; a pass over all objects takes [`Self::sizes`].
     pub fn size(&self, object: ObjIx) -> u64 {
-        let run = self.sizes.partition_point(|r| r.first <= object);
-        self.sizes[run - 1].size
+        self.sizes.of(object)
     }
 
     /// `(object, shallow size)` of every object in order, without a search each.
     pub fn sizes(&self) -> impl Iterator<Item = (ObjIx, u64)> + '_ {
-        let ends = self
-            .sizes
-            .iter()
-            .skip(1)
-            .map(|r| r.first.0)
-            .chain([self.objects()]);
-        self.sizes
-            .iter()
-            .zip(ends)
-            .flat_map(|(run, end)| (run.first.0..end).map(|o| (ObjIx(o), run.size)))
+        self.sizes.iter(self.objects())
     }
 
     /// The rows of the edge table that belong to `object`.

@@ -17,14 +17,15 @@ mod paths;
 mod reach;
 mod resolver;
 mod retained;
+mod sizes;
 mod suspects;
 
-pub use builder::GraphBuilder;
+pub use builder::{Columns, GraphBuilder};
 pub use dominators::{Dominators, Held, Node};
 pub use fingerprint::Fingerprint;
 pub use groups::RootGroups;
 pub use growth::{GrowthRow, growth};
-pub use heap::{Edge, HeapGraph, Root, SizeRun, TooLarge};
+pub use heap::{Edge, HeapGraph, Root, TooLarge};
 pub use histogram::{Histogram, PackageRow, TypeRow};
 pub use index::{ClassIx, GroupIx, ObjIx, RootIx, TypeIx};
 pub use path::{Omitted, Path, Step};
@@ -32,4 +33,5 @@ pub use paths::{DistinctPath, Merged, MergedPath, TypePath, TypePaths, TypeStep}
 pub use reach::{Reach, Strength};
 pub use resolver::Resolver;
 pub use retained::{NamedSetRow, SetRow, freed_without};
+pub use sizes::{SizeRun, Sizes};
 pub use suspects::{Entries, EntryKind, Suspect, Threshold, suspects};

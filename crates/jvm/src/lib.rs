@@ -1,0 +1,35 @@
+//! The JVM's heap, read from an HPROF dump: objects, classes, references, roots, threads and collections.
+//!
+//! A dump lists objects, but not how large they were nor where the JVM's own fields lie: the layout that explains where
+//! objects begin is found out. Everything that a dump says is a claim: what does not fit is a counted gap.
+
+mod classes;
+mod collections;
+mod columns;
+mod contents;
+mod error;
+mod gaps;
+mod heap;
+mod hprof;
+mod index;
+mod kind;
+mod layout;
+mod locals;
+mod names;
+mod read;
+mod roots;
+mod sizes;
+mod spelling;
+mod threads;
+mod types;
+
+pub use collections::{Collection, Way};
+pub use error::Error;
+pub use gaps::{Gap, Gaps};
+pub use heap::{Amount, JvmHeap, LayoutFound, Totals};
+pub use hprof::header::Header;
+pub use layout::Layout;
+pub use names::Names;
+pub use read::Input;
+pub use roots::{Group, Groups};
+pub use threads::{Frame, Thread};
