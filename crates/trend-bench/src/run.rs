@@ -18,6 +18,8 @@ pub enum Help {
     /// What earlier lives of the workload reached, and a look into the heap at the first suspicion, which errs with this
     /// probability.
     MemoryAndEvidence(f64),
+    /// Only that look.
+    Evidence(f64),
     /// Only what earlier lives reached.
     Memory,
 }
@@ -98,7 +100,7 @@ pub fn run(
     let mut process = Process::new(history.runtime, &supplied(help)).with_memory(memory);
     let mut rng = Rng::fork(seed ^ 0x10_0000, history.scenario.name());
     let look = match help {
-        Help::MemoryAndEvidence(errs) => Some(look(history.scenario, errs, &mut rng)),
+        Help::MemoryAndEvidence(errs) | Help::Evidence(errs) => Some(look(history.scenario, errs, &mut rng)),
         _ => None,
     };
     let mut outcome = Outcome::of(history);

@@ -17,8 +17,8 @@ use crate::today::Rule;
 pub const TUNED_ON: Range<u64> = 0..8;
 
 /// Seeds that the table is made of.
-const REPORTED_BASE: Range<u64> = 100..115;
-const REPORTED_TIGHT: Range<u64> = 200..208;
+const REPORTED_BASE: Range<u64> = 300..315;
+const REPORTED_TIGHT: Range<u64> = 400..408;
 
 /// Error rates of a look into the heap that the table shows.
 const ERRS: [f64; 3] = [0.0, 0.05, 0.1];
@@ -155,8 +155,8 @@ pub fn print(config: &Config) -> String {
     let base = Bench::new(&Scenario::CORE, Sizing::Base, REPORTED_BASE);
     let tight = Bench::new(&Scenario::CORE, Sizing::Tight, REPORTED_TIGHT);
     for (title, bench) in [
-        ("base sizing, seeds 100-114", &base),
-        ("tight sizing, seeds 200-207", &tight),
+        ("base sizing, seeds 300-314", &base),
+        ("tight sizing, seeds 400-407", &tight),
     ] {
         let _ = writeln!(out, "### The 23, {title}\n");
         head(&mut out);
@@ -167,6 +167,13 @@ pub fn print(config: &Config) -> String {
         row(&mut out, "leakscope, RSS only", &engine(Help::RssOnly));
         row(&mut out, "leakscope, trend alone", &engine(Help::None));
         row(&mut out, "with workload memory", &engine(Help::Memory));
+        for errs in ERRS {
+            row(
+                &mut out,
+                &format!("with a look that errs {:.0} %", 100.0 * errs),
+                &engine(Help::Evidence(errs)),
+            );
+        }
         for errs in ERRS {
             row(
                 &mut out,
@@ -231,9 +238,9 @@ fn per_scenario(out: &mut String, base: &Bench, tight: &Bench, config: &Config) 
 fn extra(out: &mut String, base: &Bench, config: &Config) {
     let _ = writeln!(
         out,
-        "### Beyond the 23, base sizing, seeds 100-107\n\n| scenario | expected | alarms | right |\n| --- | --- | --- | --- |"
+        "### Beyond the 23, base sizing, seeds 300-307\n\n| scenario | expected | alarms | right |\n| --- | --- | --- | --- |"
     );
-    let bench = Bench::new(&Scenario::EXTRA, Sizing::Base, 100..108);
+    let bench = Bench::new(&Scenario::EXTRA, Sizing::Base, 300..308);
     let outcomes = bench.engine(Help::None, config);
     for scenario in Scenario::EXTRA {
         let of: Vec<&Outcome> = outcomes.iter().filter(|o| o.scenario == scenario).collect();
@@ -249,7 +256,7 @@ fn extra(out: &mut String, base: &Bench, config: &Config) {
         );
     }
     for case in FleetCase::ALL {
-        let outcomes: Vec<_> = (100..108).map(|s| run_fleet(case, s, config)).collect();
+        let outcomes: Vec<_> = (300..308).map(|s| run_fleet(case, s, config)).collect();
         let fired = outcomes.iter().filter(|o| o.leaks > 0).count();
         let right = outcomes.iter().filter(|o| o.right).count();
         let n = outcomes.len();

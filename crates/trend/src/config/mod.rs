@@ -156,7 +156,7 @@ impl Default for Tests {
             steps_missing: 1,
             step_share: 0.25,
             biggest_step: 0.6,
-            plateau: 0.7,
+            plateau: 0.75,
             suspect: 0.25,
             count_factor: 3.0,
             count_growth: 1000.0,
