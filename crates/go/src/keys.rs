@@ -51,7 +51,11 @@ impl<'a> WithKeys<'a> {
             Kind::String => {
                 let (text, len) = bytes.split_at_checked(8)?;
                 let (text, len) = (Addr(word(text)), word(len));
-                let start = self.image.bytes(text, len.min(MAX_BYTES)).ok()?;
+                // An empty string may point anywhere.
+                let start = match len {
+                    0 => &[][..],
+                    _ => self.image.bytes(text, len.min(MAX_BYTES)).ok()?,
+                };
                 Some(quoted(start, len))
             }
             _ => None,
@@ -110,7 +114,10 @@ impl Resolver for WithKeys<'_> {
     fn push_step(&self, holder: ObjIx, type_: TypeIx, slot: u32, expression: &mut String) {
         let mut step = String::new();
         self.names().push_step(holder, type_, slot, &mut step);
-        match (step.strip_prefix(Names::ANY_KEY), self.key(holder, type_, slot)) {
+        match (
+            step.strip_prefix(Names::ANY_KEY),
+            self.key(holder, type_, slot),
+        ) {
             (Some(rest), Some(key)) => {
                 // Writing to a string cannot fail.
                 let _ = write!(expression, "[{key}]{rest}");
@@ -144,9 +151,18 @@ mod tests {
     fn strings_are_escaped_and_cut() {
         assert_eq!(quoted(b"alice", 5), r#""alice""#);
         assert_eq!(quoted(b"a\"\\\n\x1b\xff", 6), r#""a\"\\\n\u{1b}\xff""#);
-        assert_eq!(quoted("é".repeat(40).as_bytes(), 80), format!("\"{}\"", "é".repeat(40)));
-        assert_eq!(quoted("é".repeat(41).as_bytes(), 82), format!("\"{}\"…", "é".repeat(40)));
-        assert_eq!(quoted(&[b'x'; 40], 1 << 40), format!("\"{}\"…", "x".repeat(40)));
+        assert_eq!(
+            quoted("é".repeat(40).as_bytes(), 80),
+            format!("\"{}\"", "é".repeat(40))
+        );
+        assert_eq!(
+            quoted("é".repeat(41).as_bytes(), 82),
+            format!("\"{}\"…", "é".repeat(40))
+        );
+        assert_eq!(
+            quoted(&[b'x'; 40], 1 << 40),
+            format!("\"{}\"…", "x".repeat(40))
+        );
         assert_eq!(quoted(b"", 0), "\"\"");
     }
 }

@@ -5,10 +5,18 @@ use rustc_hash::FxHashMap;
 
 use super::MAYBE;
 use crate::goroutines::{Goroutine, Goroutines};
+use crate::pclntab::Func;
 use crate::program::Program;
 use crate::roots::RootKind;
 use crate::typing::LocalNames;
 
+/// What every goroutine returns to.
+const GOEXIT: &str = "runtime.goexit";
+/// What the main goroutine is started with, and what people call it.
+const RUNTIME_MAIN: &str = "runtime.main";
+const MAIN: &str = "main.main";
+/// Outermost frames in which the function behind one of the compiler's own is looked for.
+const OUTERMOST: usize = 4;
 /// No frame is known.
 const NOWHERE: u32 = u32::MAX;
 
@@ -55,9 +63,10 @@ pub(crate) struct Stacks {
 
 impl Stacks {
     pub(super) fn new(program: &Program, goroutines: &Goroutines) -> Self {
+        let wrapper = wrapper_id(program);
         let name = |g: &Goroutine| Name {
             id: g.id,
-            function: started_with(program, goroutines, g).to_owned(),
+            function: started_with(program, wrapper, goroutines, g).to_owned(),
         };
         Self {
             goroutines: goroutines.iter().map(name).collect(),
@@ -161,20 +170,44 @@ impl Stacks {
     }
 }
 
-/// The function a goroutine was started with; of the main goroutine not the runtime's own.
+/// The function a goroutine was started with; of the main goroutine not the runtime's own. Where the compiler put a
+/// function of its own in between, to pass arguments on, it is the one that this calls.
 fn started_with<'a>(
     program: &'a Program,
+    wrapper: Option<u8>,
     goroutines: &Goroutines,
     goroutine: &Goroutine,
 ) -> &'a str {
     let functions = program.functions();
-    let started = functions.find(goroutine.start_pc).map(|f| f.name());
-    let outermost = goroutines
-        .frames(goroutine)
-        .last()
-        .and_then(|f| functions.find(f.pc));
-    match started.or(outermost.map(|f| f.name())).unwrap_or("") {
-        "runtime.main" => "main.main",
-        name => name,
+    let is_wrapper = |f: &Func<'_>| Some(f.func_id()) == wrapper;
+    let started = functions.find(goroutine.start_pc);
+    if let Some(started) = started.filter(|f| !is_wrapper(f)) {
+        return match started.name() {
+            RUNTIME_MAIN => MAIN,
+            name => name,
+        };
     }
+    let frames = goroutines.frames(goroutine).iter().rev();
+    let mut names = frames.take(OUTERMOST).filter_map(|frame| {
+        let pc = frame.lookup_pc();
+        let function = functions.find(pc).filter(|f| f.name() != GOEXIT)?;
+        // The last is the function itself, those before are inlined into it.
+        let frames = function.frames(pc);
+        let mut names = frames.iter().rev().map(|f| f.function);
+        if is_wrapper(&function) {
+            names.next();
+        }
+        names.next()
+    });
+    let called = names.next().or(started.map(|f| f.name()));
+    called.unwrap_or("")
+}
+
+/// `abi.FuncIDWrapper`, which functions of the compiler's own have. Without debug information it is known as the number
+/// behind the last of the others (internal/abi/symtab.go, the same from 1.21 to 1.27).
+fn wrapper_id(program: &Program) -> Option<u8> {
+    let debug = program.debug();
+    let behind = || Some(debug.constant("internal/abi.FuncID_systemstack_switch")? + 1);
+    let stated = debug.constant("internal/abi.FuncIDWrapper");
+    u8::try_from(stated.or_else(behind)?).ok()
 }
