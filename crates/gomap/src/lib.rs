@@ -9,10 +9,13 @@
 
 mod chains;
 mod classic;
+mod expect;
 mod map;
 mod release;
+pub mod scenario;
 mod shape;
 mod swiss;
+mod trace;
 mod world;
 
 pub use chains::Chains;
@@ -20,8 +23,10 @@ pub use classic::{
     Classic, ClassicGrowth, ClassicHeader, ClassicIter, FLAG_ITERATOR, FLAG_OLD_ITERATOR,
     FLAG_SAME_SIZE,
 };
+pub use expect::{Expectation, classic_chains, swiss_probes};
 pub use map::{Iter, Map, Memory, NextGrowth, NilMap};
 pub use release::{ClassicRules, ClearRule, Clearing, RELEASES, Release, Rules, SwissRules};
 pub use shape::{Algorithm, AssignPath, MAX_INLINE, Part, Shape, ShapeError};
 pub use swiss::{Swiss, SwissGrowth, SwissHeader, SwissIter, TableHeader};
+pub use trace::{Curve, MAX_KEY, MAX_STEPS, Op, Point, Trace, TraceError};
 pub use world::{Elem, Key, Seeded, World};

@@ -41,7 +41,7 @@ pub struct Memory {
     pub headers: u64,
     /// The present array with its overflow buckets, or all groups.
     pub arrays: u64,
-    /// Classic, while it grows: the old array with its overflow buckets.
+    /// Classic, while it grows: the old array with its overflow buckets and their list.
     pub old_arrays: u64,
     /// Swiss: the `table` structures.
     pub tables: u64,

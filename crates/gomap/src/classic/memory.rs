@@ -31,6 +31,15 @@ impl Classic {
         self.layout.alloc.slot_size(SLICE, false)
     }
 
+    /// Bytes of a list of that many pointers.
+    fn list_bytes(&self, pointers: u64) -> u64 {
+        let array = match pointers {
+            0 => 0,
+            n => self.layout.pointers_appended(n),
+        };
+        self.list_header_bytes() + array
+    }
+
     pub(super) fn single_bucket_bytes(&self) -> u64 {
         self.layout
             .alloc
@@ -66,14 +75,10 @@ impl Classic {
         if self.extra {
             headers += self.extra_bytes();
         }
-        for listed in [self.listed, self.old_listed].into_iter().flatten() {
-            headers += self.list_header_bytes();
-            if listed > 0 {
-                headers += self.layout.pointers_appended(listed);
-            }
-        }
+        headers += self.listed.map_or(0, |n| self.list_bytes(n));
         let present = self.buckets.as_ref().map_or(0, |b| self.array_bytes_of(b));
         let old = self.old.as_ref().map_or(0, |b| self.array_bytes_of(b));
+        let old = old + self.old_listed.map_or(0, |n| self.list_bytes(n));
         Memory {
             headers,
             arrays: present,

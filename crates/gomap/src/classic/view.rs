@@ -49,6 +49,15 @@ impl Classic {
         }
     }
 
+    /// Overflow buckets that were made with the array and are not linked yet.
+    pub fn spare_overflow(&self) -> u64 {
+        let next = self.next_overflow.map_or(0, u64::from);
+        match &self.buckets {
+            Some(array) if next > 0 => u64::from(array.borrow().in_array) - next,
+            _ => 0,
+        }
+    }
+
     /// Sets the sampled count of overflow buckets to what a real program's random numbers made it.
     pub fn set_noverflow(&mut self, noverflow: u16) {
         self.noverflow = noverflow;

@@ -10,6 +10,7 @@ mod view;
 
 pub use iter::SwissIter;
 pub use memory::SwissGrowth;
+pub(crate) use table::measure_probes;
 pub use view::{SwissHeader, TableHeader};
 
 use std::cell::RefCell;

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use leakscope_goabi::MAX_TABLE_CAPACITY;
 
-use crate::{ClearRule, Elem, Key, World};
+use crate::{ClearRule, Elem, Key, Seeded, World};
 
 /// Slots of a group.
 pub(super) const SLOTS: usize = 8;
@@ -300,4 +300,21 @@ pub(super) fn clear_slot(slot: &mut Slot, keeps_key: bool) {
     if !keeps_key {
         slot.key = 0;
     }
+}
+
+/// How many groups a search for each of that many entries looks at, in a table filled with random hashes.
+pub(crate) fn measure_probes(entries: u64, capacity: u64, seed: u64) -> Vec<u64> {
+    let world = Seeded::new(seed);
+    let mut table = Table::new(capacity, None, 0);
+    let keys = 1..=entries as Key;
+    for key in keys.clone() {
+        table.put_new(Slot { key, elem: 1 }, world.hash(key));
+    }
+    keys.map(|key| {
+        let hash = world.hash(key);
+        let home = table.find(key, hash).map(|(group, _)| group);
+        let before = table.probes(hash).take_while(|g| Some(*g) != home).count();
+        before as u64 + 1
+    })
+    .collect()
 }
