@@ -19,6 +19,7 @@ use crate::owners::RootNames;
 use crate::program::Program;
 use crate::resolver::Names;
 use crate::roots::Roots;
+use crate::sites::Sites;
 use crate::specials::{SpecialKind, Specials};
 use crate::types::{GcMasks, TypeTable};
 use crate::typing::{TINY_BLOCK, Typed, UNTYPED_NOSCAN, UNTYPED_SCAN};
@@ -49,6 +50,8 @@ pub struct GoHeap {
     pub leaks: GoroutineLeaks,
     /// Where objects lie in the target.
     pub objects: Objects,
+    /// Where they were allocated, as far as the runtime has sampled it.
+    pub sites: Sites,
     /// Sums in the runtime's own accounting.
     pub totals: Totals,
     /// What share of the heap is named, and every gap.
@@ -149,6 +152,7 @@ impl GoHeap {
         } = typed;
         let (root_names, graph_roots) =
             RootNames::new(program, &types, &statics, local_names, &roots);
+        let sites = Sites::read(image, program, layouts, &roots.specials, &mut gaps);
         let mut unread_edges = Gaps::default();
         let builder = edges(&mut bytes, &objects, program, &mut unread_edges)?;
         let unread = unread || hides_references(&unread_edges);
@@ -166,6 +170,7 @@ impl GoHeap {
             goroutines: roots.goroutines,
             leaks,
             objects,
+            sites,
             graph,
             reach,
             histogram,

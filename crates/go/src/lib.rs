@@ -26,6 +26,7 @@ pub mod planner;
 pub mod program;
 pub mod resolver;
 pub mod roots;
+pub mod sites;
 mod slotbits;
 pub mod spans;
 pub mod specials;

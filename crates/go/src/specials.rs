@@ -8,9 +8,6 @@ use crate::coverage::Gaps;
 use crate::layouts::Layouts;
 use crate::objects::Objects;
 
-/// Most specials of one span: a page of tiny blocks with a few on each byte. The lists of real programs hold one or two
-/// per object.
-const MAX_PER_SPAN: u32 = 1 << 18;
 /// What a special is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum SpecialKind {
@@ -51,27 +48,27 @@ impl Specials {
     /// Reads the lists of all spans. What cannot be read is counted in `gaps`.
     pub fn read(image: &Image, layouts: &Layouts, objects: &Objects, gaps: &mut Gaps) -> Self {
         let mut specials = Self::default();
-        let most = budget::most_records(image, layouts.special.size);
+        // Records that exist take room: lists that lead back into themselves end when that is used up.
+        let mut left = budget::most_records(image, layouts.special.size);
         for span in objects.spans() {
             let mut at = span.specials;
-            let mut last = 0;
-            for _ in 0..MAX_PER_SPAN {
-                if at.is_nil() {
-                    break;
-                }
+            let mut last = (0, 0);
+            while !at.is_nil() {
                 let Ok(record) = image.bytes(at, layouts.special.size.into()) else {
                     gaps.add("special that cannot be read", at);
                     break;
                 };
                 let offset = layouts.special.offset.get(record);
-                if offset < last || offset >= span.bytes || specials.list.len() as u64 >= most {
+                let place = (offset, layouts.special.kind.get(record));
+                if place < last || offset >= span.bytes || left == 0 {
                     gaps.add("special out of order", at);
                     break;
                 }
-                last = offset;
+                left -= 1;
+                last = place;
                 match objects.find(span.start.0 + offset) {
                     Some(hit) => {
-                        let kind = kind_of(layouts, layouts.special.kind.get(record));
+                        let kind = kind_of(layouts, place.1);
                         let payload = payload(image, layouts, at, kind);
                         specials.list.push(Special {
                             at,

@@ -312,6 +312,17 @@ pub(super) fn itab_table(p: &Place<'_>, at: Addr) -> Option<()> {
     holds(size.is_power_of_two() && size < MAX_ENTRIES && count <= size)
 }
 
+/// A number of a collection, which starts again at three times 2^25, above a flag (mprof.go, `mProfCycleWrap`).
+pub(super) fn profile_cycle(p: &Place<'_>, at: Addr) -> Option<()> {
+    const WRAP: u32 = 3 * (2 << 24);
+    holds(at.0.is_multiple_of(4) && p.u32(at)? >> 1 < WRAP)
+}
+
+/// A table that the kernel gave, or none yet.
+pub(super) fn profile_table(p: &Place<'_>, at: Addr) -> Option<()> {
+    holds(at.0.is_multiple_of(8) && p.u64(at)?.is_multiple_of(SYSTEM_PAGE))
+}
+
 /// Bytes between two samples.
 pub(super) fn profile_rate(p: &Place<'_>, at: Addr) -> Option<()> {
     holds(p.u64(at)? < MAX_BYTES)

@@ -316,6 +316,31 @@ pub(super) const ANCHORS: &[Anchor] = &[
         loss: "runtime.finq not found: finalizers that are due",
     },
     Anchor {
+        global: "runtime.mProfCycle",
+        functions: &[
+            "runtime.mProf_Flush",
+            "runtime.mProf_PostSweep",
+            "runtime.mProf_Malloc",
+            "runtime.mProf_Free",
+        ],
+        access: Access::Bytes(4),
+        field: "",
+        agree: 3,
+        check: checks::profile_cycle,
+        needed: false,
+        loss: "runtime.mProfCycle not found: what the memory profile publishes may be one collection older",
+    },
+    Anchor {
+        global: "runtime.buckhash",
+        functions: &["runtime.stkbucket"],
+        access: Access::Bytes(8),
+        field: "",
+        agree: 1,
+        check: checks::profile_table,
+        needed: false,
+        loss: "runtime.buckhash not found: a table of the memory profile counts as other memory",
+    },
+    Anchor {
         global: "runtime.MemProfileRate",
         functions: &[
             "runtime.profilealloc",

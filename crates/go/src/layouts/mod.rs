@@ -7,10 +7,14 @@
 use crate::dwarf::DebugInfo;
 
 mod facts;
+mod metadata;
+mod sites;
 mod source;
 mod table;
 
 pub use facts::*;
+pub use metadata::MetadataLayouts;
+pub use sites::SiteLayouts;
 use source::Source;
 pub use table::*;
 
@@ -41,6 +45,10 @@ pub struct Layouts {
     pub special_finalizer: SpecialFinalizer,
     /// `runtime.specialprofile`
     pub special_profile: SpecialProfile,
+    /// The memory profile: `runtime.bucket`, `memRecord`, `memRecordCycle`
+    pub sites: Option<SiteLayouts>,
+    /// Where the runtime keeps what it manages the heap by
+    pub metadata: Option<MetadataLayouts>,
     /// `runtime.specialWeakHandle`, from 1.23
     pub special_weak_handle: Option<SpecialWeakHandle>,
     /// `runtime.specialCleanup`, from 1.24
@@ -111,6 +119,8 @@ impl Layouts {
             special: Special::resolve(&s)?,
             special_finalizer: SpecialFinalizer::resolve(&s)?,
             special_profile: SpecialProfile::resolve(&s)?,
+            sites: s.sites(),
+            metadata: s.metadata(),
             special_weak_handle: SpecialWeakHandle::resolve(&s).ok(),
             special_cleanup: SpecialCleanup::resolve(&s).ok(),
             cleanup_fn: CleanupFn::resolve(&s).ok(),

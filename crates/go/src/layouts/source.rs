@@ -81,12 +81,12 @@ impl<'a> Source<'a> {
             .ok_or_else(|| self.missing("constant", names.join(" or ")))
     }
 
-    fn small<T: TryFrom<u64>>(&self, name: &'static str) -> Result<T, MissingLayout> {
+    pub(super) fn small<T: TryFrom<u64>>(&self, name: &'static str) -> Result<T, MissingLayout> {
         T::try_from(self.constant(&[name])?).map_err(|_| self.missing("constant", name))
     }
 
     /// The address of the global called `name` in the target.
-    fn global(&self, name: &'static str) -> Result<Addr, MissingLayout> {
+    pub(super) fn global(&self, name: &'static str) -> Result<Addr, MissingLayout> {
         let global = self
             .debug
             .global(name)
@@ -95,7 +95,11 @@ impl<'a> Source<'a> {
     }
 
     /// The address of a field of a global struct.
-    fn global_field(&self, name: &'static str, field: &str) -> Result<Addr, MissingLayout> {
+    pub(super) fn global_field(
+        &self,
+        name: &'static str,
+        field: &str,
+    ) -> Result<Addr, MissingLayout> {
         let global = self
             .debug
             .global(name)
@@ -205,7 +209,7 @@ impl<'a> Source<'a> {
     }
 
     /// A constant that may be negative, modulo 2^64.
-    fn signed(&self, name: &'static str) -> Result<u64, MissingLayout> {
+    pub(super) fn signed(&self, name: &'static str) -> Result<u64, MissingLayout> {
         let value = self.debug.constant(name);
         value
             .map(|v| v as u64)

@@ -132,6 +132,25 @@ layouts! {
     SpecialProfile = "runtime.specialprofile" {
         need bucket: "b",
     }
+    /// An allocation site: a stack and a size (mprof.go). The stack's return addresses follow, then the record.
+    Bucket = "runtime.bucket" {
+        need all_next: "allnext",
+        need kind: "typ",
+        need object_size: "size",
+        need stack_len: "nstk",
+    }
+    /// What was allocated and freed at a site (mprof.go): what is published, and what three collections to come will add.
+    MemRecord = "runtime.memRecord" {
+        need active: "active",
+        need future: "future",
+    }
+    /// Counts of a site; bytes only up to 1.26 (mprof.go).
+    MemRecordCycle = "runtime.memRecordCycle" {
+        need allocs: "allocs",
+        need frees: "frees",
+        may alloc_bytes: "alloc_bytes",
+        may free_bytes: "free_bytes",
+    }
     /// The handle behind `weak.Pointer` and unique (mheap.go, 1.23 on).
     SpecialWeakHandle = "runtime.specialWeakHandle" {
         need handle: "handle",
