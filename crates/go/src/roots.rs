@@ -142,8 +142,13 @@ pub enum Argument {
         /// Descriptor of the pointer's type.
         pointer_type: Addr,
     },
-    /// Where a cleanup's argument was stored (mcleanup.go, `cleanupFn.arg`; 1.26 on).
-    Stored(Addr),
+    /// A cleanup's that was stored (mcleanup.go, `cleanupFn`; 1.26 on).
+    Stored {
+        /// Where.
+        at: Addr,
+        /// The function value that passes it.
+        runs: Addr,
+    },
     /// The function value captured it (mcleanup.go, `AddCleanup`; up to 1.25).
     Captured,
 }
@@ -402,7 +407,10 @@ fn cleanup(layouts: &Layouts, record: &[u8], kind: RootKind, found: &mut Found<'
     let call = match &layouts.cleanup_fn {
         Some(layout) => Call {
             func: Addr(layout.func.get(record)),
-            argument: Argument::Stored(Addr(layout.arg.get(record))),
+            argument: Argument::Stored {
+                at: Addr(layout.arg.get(record)),
+                runs: Addr(layout.call.get(record)),
+            },
         },
         None => Call {
             func: Addr(

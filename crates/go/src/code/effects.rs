@@ -3,6 +3,8 @@
 use rustc_hash::FxHashMap;
 
 use crate::pclntab::Functions;
+use crate::syncmap::SHAPE;
+use crate::typing::ANY_POINTER;
 
 /// What a call of a function means. Registers are those of `cmd/compile/abi-internal.md`: arguments in AX, BX, CX, DI,
 /// SI, the first result in AX.
@@ -76,13 +78,29 @@ fn by_name(name: &str) -> Option<Effect> {
     }
 }
 
-/// The full name of the type whose pointer method has this name: `main.server` of `main.(*server).handle`. None for
-/// closures inside methods, generic types and everything else.
+/// The full name of the type whose pointer method has this name: `main.server` of `main.(*server).handle`. Generic types
+/// whose code several share (`cmd/compile/internal/noder/reader.go`, `shapify`) have the name of the one that is spelled
+/// like the shape. None for closures inside methods, types that stand for any pointer, and everything else.
 pub(crate) fn receiver(name: &str) -> Option<String> {
     let (package, rest) = name.split_once(".(*")?;
-    let (type_, method) = rest.split_once(").")?;
     let plain = |s: &str| !s.is_empty() && !s.contains(['.', '-', '[', '(']);
-    (plain(type_) && plain(method)).then(|| format!("{package}.{type_}"))
+    let (type_, arguments, method) = match rest.find(['[', ')']).map(|i| rest.split_at(i))? {
+        (type_, rest) if rest.starts_with('[') => {
+            let (arguments, method) = rest.rsplit_once("]).")?;
+            (type_, Some(arguments.get(1..)?), method)
+        }
+        (type_, rest) => (type_, None, rest.strip_prefix(").")?),
+    };
+    if !plain(type_) || !plain(method) {
+        return None;
+    }
+    match arguments {
+        None => Some(format!("{package}.{type_}")),
+        Some(shaped) if shaped.starts_with(SHAPE) && !shaped.contains(ANY_POINTER) => {
+            Some(format!("{package}.{type_}[{}]", shaped.replace(SHAPE, "")))
+        }
+        Some(_) => None,
+    }
 }
 
 /// Effects by the entry of the function, as linked.
@@ -108,6 +126,12 @@ mod tests {
         assert_eq!(name("main.(*server).handle.func1"), "");
         assert_eq!(name("main.(*server).handle-fm"), "");
         assert_eq!(name("main.(*tree[...]).add"), "");
+        assert_eq!(name("main.(*tree[go.shape.*uint8]).add"), "");
+        assert_eq!(name("main.(*tree[go.shape.int]).add.func1"), "");
+        assert_eq!(
+            name("internal/sync.(*HashTrieMap[go.shape.string,go.shape.interface {}]).Swap"),
+            "internal/sync.HashTrieMap[string,interface {}]"
+        );
         assert_eq!(name("main.handle"), "");
     }
 }

@@ -57,15 +57,23 @@ pub(crate) fn read(
         scan.sink.function = start;
         scan.sink.sets_up = name.ends_with(".init") || name.contains(".init.");
         scan.begin(receiver(name).map(|_| start));
-        let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
-        let mut instruction = Instruction::default();
-        while decoder.can_decode() {
-            decoder.decode_out(&mut instruction);
-            scan.instruction(&instruction);
+        go_through(&mut scan, code, start);
+        if scan.again() {
+            go_through(&mut scan, code, start);
         }
         scan.end();
     }
     scan.sink.finish(bias, &effects)
+}
+
+/// All instructions of a function, in their order.
+fn go_through<S: Sink>(scan: &mut Scan<'_, S>, code: &[u8], start: u64) {
+    let mut decoder = Decoder::with_ip(64, code, start, DecoderOptions::NONE);
+    let mut instruction = Instruction::default();
+    while decoder.can_decode() {
+        decoder.decode_out(&mut instruction);
+        scan.instruction(&instruction);
+    }
 }
 
 /// What all functions showed; addresses as linked.

@@ -41,6 +41,11 @@ pub(super) struct Scan<'a, S> {
     /// No path leads here that is known.
     lost: bool,
     pending: FxHashMap<u64, State>,
+    /// Instructions that were reached lost, rising.
+    unreached: Vec<u64>,
+    /// States at those of them that a branch backward leads to.
+    behind: FxHashMap<u64, State>,
+    receiver: Option<u64>,
     /// Maps made here: the variable each was stored in, the type each was used as.
     made: Vec<(Option<u64>, Option<u64>)>,
 }
@@ -54,17 +59,35 @@ impl<'a, S: Sink> Scan<'a, S> {
             state: State::default(),
             lost: false,
             pending: FxHashMap::default(),
+            unreached: Vec::new(),
+            behind: FxHashMap::default(),
+            receiver: None,
             made: Vec::new(),
         }
     }
 
     /// Before the first instruction of a function; `receiver` is its entry where it is a method of a pointer.
     pub(super) fn begin(&mut self, receiver: Option<u64>) {
-        self.state.clear();
-        self.pending.clear();
+        self.receiver = receiver;
         self.made.clear();
+        self.behind.clear();
+        self.pending.clear();
+        self.restart();
+    }
+
+    /// After the last instruction: whether it is worth going through all of them once more, because there are some that only
+    /// branches backward lead to (loops are laid out so that their body stands before their head).
+    pub(super) fn again(&mut self) -> bool {
+        self.pending = std::mem::take(&mut self.behind);
+        self.restart();
+        !self.pending.is_empty()
+    }
+
+    fn restart(&mut self) {
+        self.state.clear();
+        self.unreached.clear();
         self.lost = false;
-        if let Some(entry) = receiver {
+        if let Some(entry) = self.receiver {
             self.state.set(Register::RAX, Word::Receiver(entry));
         }
     }
@@ -84,6 +107,9 @@ impl<'a, S: Sink> Scan<'a, S> {
         {
             self.state = state;
             self.lost = false;
+        }
+        if self.lost {
+            self.unreached.push(i.ip());
         }
         match i.flow_control() {
             FlowControl::Next => self.plain(i),
@@ -107,12 +133,19 @@ impl<'a, S: Sink> Scan<'a, S> {
         self.lost = true;
     }
 
-    /// Keeps the state for the target of a branch forward.
+    /// Keeps the state for the target of a branch.
     fn branch(&mut self, i: &Instruction) {
         let target = i.near_branch_target();
-        if target > i.ip() && !self.lost && self.pending.len() < MAX_PENDING {
+        let kept = if target > i.ip() {
+            &mut self.pending
+        } else if self.unreached.binary_search(&target).is_ok() {
+            &mut self.behind
+        } else {
+            return;
+        };
+        if !self.lost && kept.len() < MAX_PENDING {
             let state = &self.state;
-            self.pending.entry(target).or_insert_with(|| state.clone());
+            kept.entry(target).or_insert_with(|| state.clone());
         }
     }
 

@@ -32,6 +32,9 @@ impl Typing<'_> {
     pub(super) fn seed_calls(&mut self, calls: &[Call]) {
         for call in calls {
             self.func(call.func.0);
+            if let Argument::Stored { runs, .. } = call.argument {
+                self.func(runs.0);
+            }
             let Argument::Object { at, pointer_type } = call.argument else {
                 continue;
             };
@@ -71,7 +74,7 @@ impl Typing<'_> {
                 continue;
             };
             match call.argument {
-                Argument::Stored(at) => self.pointer(at.0, type_, &[]),
+                Argument::Stored { at, .. } => self.pointer(at.0, type_, &[]),
                 Argument::Captured => self.captured_argument(call.func, type_),
                 Argument::Object { .. } => {}
             }
@@ -82,7 +85,7 @@ impl Typing<'_> {
     fn cleanup_code(&self, call: &Call) -> Option<u64> {
         match call.argument {
             Argument::Object { .. } => None,
-            Argument::Stored(_) => self.word_at(call.func.0),
+            Argument::Stored { .. } => self.word_at(call.func.0),
             Argument::Captured => {
                 let cleanup = self.word_at(self.captured(call.func, CAPTURED_CLEANUP)?.at)?;
                 self.word_at(cleanup)

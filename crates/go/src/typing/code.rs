@@ -21,7 +21,7 @@ const INTERFACE: usize = 16;
 const UNNAMED: [char; 5] = ['*', '[', '{', '(', ' '];
 /// The argument of generic types that stands for any pointer (`cmd/compile/internal/noder/reader.go`, `shapify`): such a
 /// type is not the object's.
-const ANY_POINTER: &str = "go.shape.*uint8";
+pub(crate) const ANY_POINTER: &str = "go.shape.*uint8";
 
 /// Types by the full name that functions have in front of their methods.
 type ByName = FxHashMap<String, TypeId>;
@@ -169,7 +169,12 @@ impl Typing<'_> {
     /// Interface values and function values among package variables, whose `bytes` start at `start`. Interface values
     /// only where the code mentions both words: neighbours may be two pointers of different variables.
     fn seed_words(&mut self, facts: &CodeFacts, start: Addr, bytes: &[u8]) {
+        let mut taken = false;
         for (i, rest) in bytes.chunks(8).enumerate() {
+            // The second word of an interface value may look like the first of another: a type that a variable holds.
+            if std::mem::take(&mut taken) {
+                continue;
+            }
             let Some(first) = word(rest, 0).filter(|w| *w != 0) else {
                 continue;
             };
@@ -180,21 +185,21 @@ impl Typing<'_> {
                 && facts.is_mentioned(at)
                 && facts.is_mentioned(Addr(at.0 + 8))
             {
-                self.interface(first, data);
+                taken = self.interface(first, data);
             }
             self.drain_if_long();
         }
     }
 
-    /// A word that is followed by the word in `data`: an interface value if the first is a type or an itab.
-    fn interface(&mut self, first: u64, data: &[u8]) {
+    /// A word that is followed by the word in `data`: an interface value if the first is a type or an itab. True where it
+    /// is one for certain: nothing else holds an itab.
+    fn interface(&mut self, first: u64, data: &[u8]) -> bool {
         let is_type = self.types.known_rtype(Addr(first)).is_some();
-        if !is_type && !self.is_itab(first) {
-            return;
+        let is_itab = !is_type && self.is_itab(first);
+        if (is_type || is_itab) && word(data, 0).is_some_and(|w| w != 0) {
+            self.boxed(is_itab, first, data);
         }
-        if word(data, 0).is_some_and(|w| w != 0) {
-            self.boxed(!is_type, first, data);
-        }
+        is_itab
     }
 
     /// Whether an itab lies at `at`: a pair of types whose hash is that of the second.

@@ -34,6 +34,7 @@ use crate::objects::{Hit, Objects};
 use crate::types::{TypeId, TypeTable};
 
 pub(crate) use locals::LocalNames;
+pub(crate) use code::ANY_POINTER;
 pub(crate) use offer::TINY_BLOCK;
 use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
