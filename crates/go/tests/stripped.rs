@@ -7,13 +7,15 @@
 
 mod stripped_support;
 
-use anyhow::{Context, Result};
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::maps::MapInfo;
-use leakscope_testkit::{BuildFlags, versions};
+use leakscope_testkit::{BuildFlags, Medium, builds, versions};
 use stripped_support::{Twin, maps_apart, named, names_apart, rows};
 
-/// Fixtures whose heaps are compared, with their arguments.
+/// Fixtures whose heaps are compared, with their arguments; of builds that not every test runs, the first.
 const FIXTURES: &[(&str, &[&str])] = &[
     ("typed", &[]),
     ("mapstates", &[]),
@@ -21,46 +23,49 @@ const FIXTURES: &[(&str, &[&str])] = &[
     ("big", &["-scale", "0.02"]),
 ];
 
+/// What the support page calls this.
+const STRIPPED: &str = "stripped";
+
 /// Share of the bytes that must have names, in percent.
-const NAMED: f64 = 70.0;
+const NAMED: f64 = 85.0;
 
 /// Slots of the tiny allocator, which hold several values: any of their names is right.
 const TINY: u64 = 16;
 
 #[test]
 fn a_stripped_program_has_the_heap_of_its_unstripped_twin() -> Result<()> {
-    for version in versions()? {
-        for (name, arguments) in FIXTURES {
-            compare(name, &version, arguments, &BuildFlags::default())?;
+    let everything = versions()?;
+    for build in builds()? {
+        let all = build.is_default() && everything.contains(&build.version);
+        let fixtures = FIXTURES.iter().take(if all { FIXTURES.len() } else { 1 });
+        for (name, arguments) in fixtures {
+            let Some(twin) = Twin::built(name, &build.version, arguments, &build.flags)? else {
+                return Ok(());
+            };
+            let compared = compare(&twin, &twin.stripped(), &format!("{name} of {build}"));
+            build.record(Medium::Core, STRIPPED, compared)?;
         }
     }
     Ok(())
 }
 
 #[test]
-fn so_has_a_position_independent_one() -> Result<()> {
+fn so_has_a_position_independent_one_linked_by_the_c_linker() -> Result<()> {
     let flags = BuildFlags {
+        cgo: true,
+        ldflags: "-linkmode=external".to_owned(),
         buildmode: "pie".to_owned(),
         ..BuildFlags::default()
     };
     for version in versions()? {
-        compare("typed", &version, &[], &flags)?;
-    }
-    Ok(())
-}
-
-#[test]
-fn so_has_one_linked_by_the_c_linker() -> Result<()> {
-    for version in versions()? {
-        for buildmode in ["exe", "pie"] {
-            let flags = BuildFlags {
-                cgo: true,
-                ldflags: "-linkmode=external".to_owned(),
-                buildmode: buildmode.to_owned(),
-                ..BuildFlags::default()
-            };
-            compare("typed", &version, &[], &flags)?;
-        }
+        let Some(twin) = Twin::built("typed", &version, &[], &flags)? else {
+            return Ok(());
+        };
+        compare(
+            &twin,
+            &twin.stripped(),
+            &format!("typed of go{version} external pie"),
+        )?;
     }
     Ok(())
 }
@@ -71,79 +76,53 @@ fn so_has_one_without_section_headers() -> Result<()> {
         let Some(twin) = Twin::of("typed", &version, &[])? else {
             return Ok(());
         };
-        let bare = twin.heap(twin.without_sections()?)?;
-        same(&twin.heap(twin.unstripped())?, &bare, &version);
+        let context = format!("typed of go{version} without sections");
+        compare(&twin, &twin.without_sections()?, &context)?;
     }
     Ok(())
 }
 
-/// Reads a program's core with and without its debug information.
-fn compare(name: &str, version: &str, arguments: &[&str], flags: &BuildFlags) -> Result<()> {
-    let context = format!("{name} of go{version} {}", flags.buildmode);
-    let Some(twin) = Twin::built(name, version, arguments, flags)? else {
-        return Ok(());
-    };
-    let full = twin.heap(twin.unstripped()).context(context.clone())?;
-    let bare = twin.heap(twin.stripped()).context(context.clone())?;
-    same(&full, &bare, &context);
-    Ok(())
+/// Reads a program's core with its debug information and with the executable at `stripped`.
+fn compare(twin: &Twin, stripped: &Path, context: &str) -> Result<()> {
+    let full = twin.heap(twin.unstripped())?;
+    let bare = twin.heap(stripped)?;
+    same(&full, &bare, context).with_context(|| context.to_owned())
 }
 
-fn same(full: &GoHeap, bare: &GoHeap, context: &str) {
+fn same(full: &GoHeap, bare: &GoHeap, context: &str) -> Result<()> {
     println!("{context}: {}", rows(full, bare));
-    assert_eq!(full.graph.objects(), bare.graph.objects(), "{context}");
-    assert_eq!(full.graph.edges(), bare.graph.edges(), "{context}");
-    assert_eq!(full.totals.allocated, bare.totals.allocated, "{context}");
-    assert_eq!(full.totals.reachable, bare.totals.reachable, "{context}");
-    let maybe = &full.totals.maybe_reachable;
-    assert_eq!(*maybe, bare.totals.maybe_reachable, "{context}");
-    assert_eq!(full.totals.goroutines, bare.totals.goroutines, "{context}");
+    let (a, b) = (&full.totals, &bare.totals);
+    ensure!(full.graph.objects() == bare.graph.objects(), "objects");
+    ensure!(full.graph.edges() == bare.graph.edges(), "edges");
+    ensure!(a.allocated == b.allocated, "{a:?} {b:?}");
+    ensure!(a.reachable == b.reachable, "{a:?} {b:?}");
+    ensure!(a.maybe_reachable == b.maybe_reachable, "{a:?} {b:?}");
+    ensure!(a.goroutines == b.goroutines, "{a:?} {b:?}");
+    let gaps: Vec<_> = bare.coverage.gaps.iter().collect();
+    ensure!(gaps.is_empty(), "{gaps:?}");
     let share = named(bare);
-    assert!(share >= NAMED, "{context}: {share:.1} %");
+    ensure!(share >= NAMED, "{share:.1} %");
     // Maps that the code never uses by their type are not found, and debug information leaves out variables that the
     // linker could tell nothing of; maps found both ways are the same.
     for map in &full.maps {
         let other = bare.maps.iter().find(|m| m.address == map.address);
         let census = |m: &MapInfo| (m.len, m.cells, m.slots, m.bytes, m.structure);
-        if let Some(other) = other {
-            assert_eq!(census(map), census(other), "{context}: {}", map.address);
-        }
+        ensure!(
+            other.is_none_or(|other| census(map) == census(other)),
+            "map at {}",
+            map.address
+        );
     }
     let lost = maps_apart(full, bare);
     println!("    maps not found: {}", lost.join("; "));
     let own = lost.iter().filter(|m| m.contains("held by main."));
-    assert_eq!(own.count(), 0, "{context}: {lost:?}");
+    ensure!(own.count() == 0, "{lost:?}");
     let apart = names_apart(full, bare);
     let differ = apart.iter().filter(|((a, b), (objects, bytes))| {
         !a.starts_with("untyped") && !b.starts_with("untyped") && *bytes > TINY * objects
     });
     for ((a, b), (objects, _)) in differ {
         println!("    {objects} objects: {a} is called {b}");
-    }
-}
-
-/// Experiments that change layouts, with a release that has them.
-const EXPERIMENTS: &[(&str, &str)] = &[
-    ("1.22.10", "noallocheaders"),
-    ("1.24.11", "noswissmap"),
-    ("1.24.11", "nosynchashtriemap"),
-    ("1.25.5", "greenteagc"),
-    ("1.25.5", "greenteagc,noswissmap"),
-    ("1.26.6", "nogreenteagc"),
-    ("1.27.3", "mapsplitgroup"),
-];
-
-#[test]
-fn so_have_builds_with_experiments() -> Result<()> {
-    let versions = versions()?;
-    for (version, experiments) in EXPERIMENTS {
-        if versions.iter().any(|v| v == version) {
-            let flags = BuildFlags {
-                experiments: (*experiments).to_owned(),
-                ..BuildFlags::default()
-            };
-            compare("typed", version, &[], &flags).with_context(|| (*experiments).to_owned())?;
-        }
     }
     Ok(())
 }
