@@ -8,7 +8,7 @@ use leakscope_graph::{ObjIx, Resolver, RootIx, TypeIx};
 use rustc_hash::FxHashMap;
 
 use crate::maps::{MapKind, Walker};
-use crate::owners::{Group, Groups, RootNames, without_indices};
+use crate::owners::{Group, Groups, RootNames, without_indices, without_position};
 use crate::program::Program;
 use crate::syncmap::{Inner, SHAPE};
 use crate::types::{TypeId, TypeTable};
@@ -100,7 +100,7 @@ impl Names {
     /// What a group of roots is called in every run of the same code.
     pub fn group_key(&self, group: &Group) -> String {
         match group {
-            Group::Variable(name) => without_indices(name),
+            Group::Variable(name) => without_indices(&without_position(name)),
             Group::Goroutine(index) => {
                 format!("goroutine {}", self.roots.stacks().function(*index))
             }

@@ -12,6 +12,7 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::maps::MapInfo;
+use leakscope_graph::{Resolver, RootIx};
 use leakscope_testkit::{BuildFlags, Medium, builds, versions};
 use stripped_support::{Twin, maps_apart, named, names_apart, rows};
 
@@ -117,6 +118,10 @@ fn same(full: &GoHeap, bare: &GoHeap, context: &str) -> Result<()> {
     println!("    maps not found: {}", lost.join("; "));
     let own = lost.iter().filter(|m| m.contains("held by main."));
     ensure!(own.count() == 0, "{lost:?}");
+    for root in (0..bare.graph.roots().len() as u32).map(RootIx) {
+        let key = bare.names.root_key(root);
+        ensure!(!key.contains("+0x"), "{key} holds a position");
+    }
     let apart = names_apart(full, bare);
     let differ = apart.iter().filter(|((a, b), (objects, bytes))| {
         !a.starts_with("untyped") && !b.starts_with("untyped") && *bytes > TINY * objects

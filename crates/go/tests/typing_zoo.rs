@@ -127,7 +127,7 @@ fn nearly_all_bytes_are_named_whatever_the_program_does() -> Result<()> {
             let share = named(&heap, 0);
             println!("{fixture} of {version}: {share:.5} named");
             ensure!(share >= NAMED, "{share} of {fixture}");
-            Ok(())
+            no_gaps(&heap)
         })?;
     }
     Ok(())

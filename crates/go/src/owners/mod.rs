@@ -13,6 +13,7 @@ use crate::program::Program;
 use crate::roots::{RootKind, Roots};
 use crate::types::{TypeId, TypeTable};
 use crate::typing::{LocalNames, Static};
+pub(crate) use places::without_position;
 use places::{Places, is_own};
 use stacks::{StackRoot, Stacks};
 
@@ -160,7 +161,7 @@ impl RootNames {
     pub(crate) fn key(&self, root: RootIx, types: &TypeTable) -> String {
         match self.roots.get(root.index()) {
             Some(RootName::Stack(root)) => self.stacks.key(root),
-            _ => without_indices(&self.name(root, types)),
+            _ => without_indices(&without_position(&self.name(root, types))),
         }
     }
 

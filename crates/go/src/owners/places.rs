@@ -1,5 +1,6 @@
 //! Names of places among the package variables.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use leakscope_target::Addr;
@@ -10,6 +11,10 @@ use crate::resolver::package_of;
 use crate::types::TypeTable;
 use crate::typing::Static;
 
+/// Starts the name of a variable that is called by its position.
+const AT_POSITION: &str = "(global at ";
+/// Starts it where the position must not matter.
+const ANYWHERE: &str = "(global";
 /// Values without a name that are called by values without a name, and so on: lists laid out by the linker.
 const MAX_HOLDERS: u32 = 8;
 /// Values without a name that start inside one another and are looked through for the largest.
@@ -64,19 +69,29 @@ impl Places<'_> {
         let place = |m: &Module| {
             let sections = [("data", m.data), ("bss", m.bss)];
             let (name, range) = sections.into_iter().find(|(_, r)| r.contains(at))?;
-            Some(format!("global at {name}+{:#x}", at.0 - range.start.0))
+            Some(format!("{AT_POSITION}{name}+{:#x}", at.0 - range.start.0))
         };
         let position = self.program.modules().iter().find_map(place)?;
         let functions = self.program.functions();
         let user = code.user(at).and_then(|user| functions.find(user));
         Some(match user.map(|f| f.name()) {
             Some(user) => {
-                let named = format!("({position}, used by {user})");
+                let named = format!("{position}, used by {user})");
                 (named, is_own(self.program, user))
             }
-            None => (format!("({position})"), false),
+            None => (format!("{position})"), false),
         })
     }
+}
+
+/// A name without the position that may be part of it: any change of a program moves its variables, while the functions
+/// that use them keep their names.
+pub(crate) fn without_position(name: &str) -> Cow<'_, str> {
+    let Some((before, position)) = name.split_once(AT_POSITION) else {
+        return name.into();
+    };
+    let rest = position.find([',', ')']).and_then(|i| position.get(i..));
+    format!("{before}{ANYWHERE}{}", rest.unwrap_or_default()).into()
 }
 
 /// Whether a package variable belongs to the program's own module: the main package, or one below its module path.
@@ -88,4 +103,18 @@ pub(super) fn is_own(program: &Program, name: &str) -> bool {
             && package
                 .strip_prefix(module)
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_last_hold_no_position() {
+        let name = "(global at bss+0x1c98, used by main.(*server).handle).sessions[...]";
+        let lasting = "(global, used by main.(*server).handle).sessions[...]";
+        assert_eq!(without_position(name), lasting);
+        assert_eq!(without_position("(global at data+0x8)[3]"), "(global)[3]");
+        assert_eq!(without_position("main.cache"), "main.cache");
+    }
 }

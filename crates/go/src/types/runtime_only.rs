@@ -144,6 +144,14 @@ impl TypeTable {
         Some(id)
     }
 
+    /// Whether what lies at `at` stands for a type with its sizes and its mask alone, and says nothing else: what large
+    /// objects of some types get instead of a descriptor (`runtime/mbitmap_allocheaders.go`, `heapSetType`, 1.22 and 1.23).
+    pub(crate) fn is_mask_alone(&self, memory: &dyn Memory, at: Addr) -> bool {
+        let read = |layout: &Layout| layout.read_masked(memory, at);
+        let mask = self.descriptors.as_ref().and_then(read);
+        mask.is_some_and(|t| t.kind == 0 && t.size > 0 && !t.gc_data.is_nil())
+    }
+
     /// The concrete type of an interface value whose first word is the address of this itab.
     pub fn from_itab(&mut self, memory: &dyn Memory, itab: Addr) -> Option<TypeId> {
         let at = self.descriptors.as_ref()?.itab_type(memory, itab)?;

@@ -35,6 +35,7 @@ impl Typing<'_> {
                         let span = number as u32;
                         self.headed(Hit { obj, span, base }, type_);
                     }
+                    None if header.is_some_and(|h| self.types.is_mask_alone(self.image, h)) => {}
                     None => gaps.add("object whose type cannot be read", Addr(base)),
                 }
             }
