@@ -5,6 +5,7 @@
 
 mod access;
 mod addr;
+mod attach;
 mod container;
 mod core_file;
 mod discover;
@@ -26,6 +27,7 @@ mod vm;
 
 pub use access::{CapabilityState, OwnAccess, ProcView, ReadProbe, Seccomp, TargetAccess, Tracer};
 pub use addr::{Addr, AddrRange};
+pub use attach::{Attach, AttachError, DumpPlace, Jvm};
 pub use container::Container;
 pub use core_file::{
     BuildIds, CoreError, CoreFile, CoreProblem, ExecutableMatch, Problems, Truncation,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
+use rustix::process::{getegid, geteuid};
 
 use crate::SudoCaller;
 
@@ -37,30 +38,34 @@ impl PrivateFile {
         Self::create_in(path, force, unnamed)
     }
 
+    /// Takes over a file that somebody else has written, at `written` below the folder of `path`, which must be as good as
+    /// new: nobody may have it open any more. Otherwise as [`create`](Self::create).
+    pub(crate) fn adopt(path: &Path, force: bool, written: &Path) -> io::Result<Self> {
+        let (folder, name) = place(path, force)?;
+        let flags = OFlags::WRONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(&folder, written, flags, Mode::empty())?;
+        let (uid, gid) = SudoCaller::detect().map_or_else(
+            || (geteuid(), getegid()),
+            |caller| (Uid::from_raw(caller.uid), Gid::from_raw(caller.gid)),
+        );
+        rustix::fs::fchown(&file, Some(uid), Some(gid))?;
+        rustix::fs::fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        Ok(Self {
+            file: File::from(file),
+            folder,
+            temporary: Some(written.as_os_str().to_owned()),
+            name,
+            path: path.to_owned(),
+            force,
+        })
+    }
+
     fn create_in(
         path: &Path,
         force: bool,
         unnamed: fn(&OwnedFd) -> Result<OwnedFd, Errno>,
     ) -> io::Result<Self> {
-        let name = path
-            .file_name()
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
-        let parent = path
-            .parent()
-            .filter(|p| !p.as_os_str().is_empty())
-            .unwrap_or(Path::new("."));
-        let folder = rustix::fs::open(
-            parent,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(there) if FileType::from_raw_mode(there.st_mode).is_dir() => {
-                return Err(io::Error::from(io::ErrorKind::IsADirectory));
-            }
-            Ok(_) if !force => return Err(io::Error::from(io::ErrorKind::AlreadyExists)),
-            _ => {}
-        }
+        let (folder, name) = place(path, force)?;
         let (file, temporary) = match unnamed(&folder) {
             Ok(file) => (file, None),
             Err(_) => {
@@ -72,12 +77,12 @@ impl PrivateFile {
                 let create = |name: &OsStr| {
                     rustix::fs::openat(&folder, name, flags, Mode::RUSR | Mode::WUSR)
                 };
-                let (file, name) = with_temporary_name(name, create)?;
+                let (file, name) = with_temporary_name(&name, create)?;
                 (file, Some(name))
             }
         };
         // From here on, dropping `this` removes the file.
-        let (name, path) = (name.to_owned(), path.to_owned());
+        let path = path.to_owned();
         let this = Self {
             file: File::from(file),
             folder,
@@ -167,6 +172,30 @@ impl Drop for PrivateFile {
             let _ = rustix::fs::unlinkat(&self.folder, temporary, AtFlags::empty());
         }
     }
+}
+
+/// The folder and the name of a file that is to stand at `path`, unless something is there that must stay.
+fn place(path: &Path, force: bool) -> io::Result<(OwnedFd, OsString)> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no file name"))?;
+    let parent = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    let folder = rustix::fs::open(
+        parent,
+        OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    match rustix::fs::statat(&folder, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(there) if FileType::from_raw_mode(there.st_mode).is_dir() => {
+            return Err(io::Error::from(io::ErrorKind::IsADirectory));
+        }
+        Ok(_) if !force => return Err(io::Error::from(io::ErrorKind::AlreadyExists)),
+        _ => {}
+    }
+    Ok((folder, name.to_owned()))
 }
 
 /// A file without a name in `folder`, or the error of a file system that has none.
