@@ -19,6 +19,8 @@ use super::walk::word;
 
 /// Larger variables are passed over: stacks hold few, and each is copied once per frame.
 const MAX_SIZE: u64 = 1 << 20;
+/// Variables named for each live word of a stack, all words together: few share one.
+const MAX_NAMED: usize = 8;
 
 /// What live pointers on stacks belong to: variables of functions, and fields of these.
 #[derive(Default)]
@@ -47,29 +49,30 @@ struct Naming {
     found: LocalNames,
     /// By instruction, variable and offset (where that is known): many goroutines are at the same place.
     known: FxHashMap<(u64, u32, Option<u64>), u32>,
+    /// How many words may still be named.
+    left: usize,
 }
 
 impl Naming {
-    /// Names the live words of the `number`th variable at `pc`, in a frame that ends at `end`.
+    /// Names the live words of the `number`th variable at `pc`.
     fn add(
         &mut self,
         types: &TypeTable,
         (pc, number): (u64, u32),
-        local: &Local,
-        end: Addr,
+        (local, type_): (&Local, TypeId),
+        places: &[Place],
         alive: &Alive,
     ) {
-        // Names of the compiler's own: results without a name, what it made for itself.
         let name = local.name.trim_start_matches('&');
-        let Some(type_) = types.from_dwarf(local.type_) else {
-            return;
-        };
+        // Names of the compiler's own: results without a name, what it made for itself.
         if name.is_empty() || name.starts_with(['~', '.']) {
             return;
         }
-        for place in places(types, type_, local, end, alive) {
-            for slot in alive.slots_in(place.at, place.len) {
-                let offset = place.offset.map(|offset| offset + (slot - place.at));
+        for place in places {
+            for slot in alive.slots_in(place.at, place.len).take(self.left) {
+                self.left -= 1;
+                let within = slot - place.at;
+                let offset = place.offset.map(|offset| offset.wrapping_add(within));
                 let names = &mut self.found.names;
                 let number = *self.known.entry((pc, number, offset)).or_insert_with(|| {
                     let field = match offset {
@@ -116,7 +119,11 @@ impl Typing<'_> {
             slots: live_slots(&roots.roots),
             chans: self.waited_for(),
         };
-        let mut naming = Naming::default();
+        let mut naming = Naming {
+            left: alive.slots.len().saturating_mul(MAX_NAMED),
+            ..Naming::default()
+        };
+        let mut placing = Placing::default();
         for goroutine in goroutines.iter() {
             let frames = goroutines.frames(goroutine);
             for (i, frame) in frames.iter().enumerate() {
@@ -127,8 +134,13 @@ impl Typing<'_> {
                     continue;
                 };
                 for (number, local) in (0u32..).zip(locals) {
-                    naming.add(self.types, (pc, number), local, end, &alive);
-                    self.local(local, end, &alive);
+                    let Some(type_) = self.types.from_dwarf(local.type_) else {
+                        continue;
+                    };
+                    let (at, local) = ((pc, number), (local, type_));
+                    let places = placing.places(self.types, at, local, end, &alive);
+                    naming.add(self.types, at, local, &places, &alive);
+                    self.local(local, &places, &alive);
                 }
                 self.drain_if_long();
             }
@@ -167,13 +179,9 @@ impl Typing<'_> {
         frame.sp.checked_add(u64::try_from(delta).ok()? + 8)
     }
 
-    fn local(&mut self, local: &Local, end: Addr, alive: &Alive) {
-        let Some(type_) = self.types.from_dwarf(local.type_) else {
-            return;
-        };
+    fn local(&mut self, (local, type_): (&Local, TypeId), places: &[Place], alive: &Alive) {
         let size = self.types.size(type_);
         let program = self.programs.of(self.types, type_);
-        let places = places(self.types, type_, local, end, alive);
         if local.moved {
             let pointer = places.first().and_then(|place| {
                 let value = word(self.image.bytes(Addr(place.at), 8).ok()?, 0)?;
@@ -215,31 +223,54 @@ struct Place {
     len: u64,
 }
 
-/// Where the parts of a variable of this type lie, in a frame that ends at `end`; of a moved one, its pointer.
-fn places(types: &TypeTable, type_: TypeId, local: &Local, end: Addr, alive: &Alive) -> Vec<Place> {
-    let at = |frame: i64| end.0.wrapping_add_signed(frame);
-    let size = if local.moved { 8 } else { types.size(type_) };
-    let len = |len: Option<u64>| len.unwrap_or(size).min(size).min(MAX_SIZE);
-    let offsets = if local.whole || local.moved {
-        vec![Some(0)]
-    } else {
-        let parts = local.parts.iter().map(|part| Part {
-            len: part.len,
-            pointer: part.frame.is_some_and(|f| alive.is_slot(at(f))),
-        });
-        offsets(types, type_, &parts.collect::<Vec<_>>())
-    };
-    let parts = local.parts.iter().zip(offsets);
-    parts
-        .filter_map(|(part, offset)| {
-            Some(Place {
-                offset,
-                at: at(part.frame?),
-                // Of a word that is not known the length is not either.
-                len: if offset.is_some() { len(part.len) } else { 8 },
+/// Finds the places of variables. What the parts of one are is worked out once for all goroutines that are at the same
+/// instruction with the same pointers alive.
+#[derive(Default)]
+struct Placing {
+    offsets: FxHashMap<(u64, u32, u64), Vec<Option<u64>>>,
+}
+
+impl Placing {
+    /// Where the parts of the `number`th variable at `pc` lie, in a frame that ends at `end`; of a moved one, its pointer.
+    fn places(
+        &mut self,
+        types: &TypeTable,
+        (pc, number): (u64, u32),
+        (local, type_): (&Local, TypeId),
+        end: Addr,
+        alive: &Alive,
+    ) -> Vec<Place> {
+        let at = |frame: i64| end.0.wrapping_add_signed(frame);
+        let size = if local.moved { 8 } else { types.size(type_) };
+        let len = |len: Option<u64>| len.unwrap_or(size).min(size).min(MAX_SIZE);
+        let offsets = if local.whole || local.moved {
+            &[Some(0)][..]
+        } else {
+            let parts = local.parts.iter().map(|part| Part {
+                len: part.len,
+                pointer: part.frame.is_some_and(|f| alive.is_slot(at(f))),
+            });
+            let parts: Vec<Part> = parts.collect();
+            // There are at most 64.
+            let pointers = parts
+                .iter()
+                .rev()
+                .fold(0, |bits: u64, part| bits << 1 | u64::from(part.pointer));
+            let known = self.offsets.entry((pc, number, pointers));
+            known.or_insert_with(|| offsets(types, type_, &parts))
+        };
+        let parts = local.parts.iter().zip(offsets);
+        parts
+            .filter_map(|(part, offset)| {
+                Some(Place {
+                    offset: *offset,
+                    at: at(part.frame?),
+                    // Of a word that is not known the length is not either.
+                    len: if offset.is_some() { len(part.len) } else { 8 },
+                })
             })
-        })
-        .collect()
+            .collect()
+    }
 }
 
 /// What tells pointers that are in use from those that a slot still holds from before: the memory behind the latter may

@@ -83,7 +83,7 @@ fn add_leaves(
 ) -> Option<()> {
     let mut add = |at: u64, len: u64, pointer: bool| {
         leaves.push(Leaf {
-            offset: offset + at,
+            offset: offset.wrapping_add(at),
             len,
             pointer,
         });
