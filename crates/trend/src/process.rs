@@ -4,6 +4,7 @@ use crate::capacity::Bounds;
 use crate::config::Config;
 use crate::floors::{Floors, Fold, Taken};
 use crate::signature::{self, ShapeWork};
+use crate::stats::highest;
 use crate::verdict::{Change, Judged, Test, TestName, Verdict};
 use crate::window::{self, Outcome, Subject, Work};
 use crate::{Channel, Evidence, FleetVerdict, Millis, Risk, Runtime, Signal, WorkloadMemory};
@@ -444,8 +445,7 @@ impl Process {
             }
             let (first, rows) = judge.floors.since(before);
             let count = usize::try_from(begin - first).unwrap_or(0).min(rows.len());
-            let highest = rows[..count].iter().copied().fold(f32::NAN, f32::max);
-            if !highest.is_nan() {
+            if let Some(highest) = highest(&rows[..count]) {
                 let highest = f64::from(highest);
                 peak = Some(peak.map_or(highest, |p| p.max(highest)));
             }
@@ -545,7 +545,8 @@ impl Process {
         let bounded = judge.evidence == Some(Evidence::Bounded);
         if bounded || self.fleet == FleetVerdict::Clock {
             let capacity = self.bounds.capacity(judge.channel, self.runtime);
-            let fill = capacity.map_or(0.0, |c| best.now / c);
+            let newest = judge.floors.newest().map_or(best.now, |(_, value)| value);
+            let fill = capacity.map_or(0.0, |c| newest / c);
             let test = Test::at_least(TestName::Evidence, fill, config.evidence_until);
             if !test.passed {
                 return (Verdict::Suspect, Some(test));

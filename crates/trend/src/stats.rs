@@ -121,6 +121,36 @@ pub(crate) fn load_factor(times: &[f64], values: &[f64], load: &[f64]) -> Option
     Some(factor.clamp(0.0, (v0 / l0).max(0.0)))
 }
 
+/// Values that are looked at side by side: one vector register.
+const LANES: usize = 8;
+
+/// The smallest of the values that are known (not NaN), and the first place where it stands.
+pub(crate) fn lowest(values: &[f32]) -> Option<(usize, f32)> {
+    let low = extreme(values, f32::INFINITY, |a, b| if b < a { b } else { a });
+    let at = values.iter().position(|v| *v == low)?;
+    Some((at, low))
+}
+
+/// The largest of the values that are known (not NaN).
+pub(crate) fn highest(values: &[f32]) -> Option<f32> {
+    let high = extreme(values, f32::NEG_INFINITY, |a, b| if b > a { b } else { a });
+    (high > f32::NEG_INFINITY).then_some(high)
+}
+
+/// Folds lane by lane, so that the compiler may use vectors: `f32::min` in order may not be.
+fn extreme(values: &[f32], none: f32, better: impl Fn(f32, f32) -> f32) -> f32 {
+    let mut lanes = [none; LANES];
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = better(*lane, *value);
+        }
+    }
+    let all = lanes.iter().chain(rest);
+    all.fold(none, |found, value| better(found, *value))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,6 +166,20 @@ mod tests {
         // One pair of ties: variance (8*7*21 - 2*1*9) / 18.
         let tied = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 6.0];
         assert!((mann_kendall(&tied) - 26.0 / ((1176.0 - 18.0) / 18.0_f64).sqrt()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn extremes_leave_out_what_is_not_known() {
+        let mut values = vec![f32::NAN; 37];
+        assert_eq!((lowest(&values), highest(&values)), (None, None));
+        for (at, value) in [(3, 5.0), (20, 2.0), (30, 2.0), (36, 9.0)] {
+            values[at] = value;
+        }
+        assert_eq!(
+            (lowest(&values), highest(&values)),
+            (Some((20, 2.0)), Some(9.0))
+        );
+        assert_eq!((lowest(&[]), highest(&[])), (None, None));
     }
 
     #[test]

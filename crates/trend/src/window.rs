@@ -2,7 +2,7 @@
 
 use crate::config::Tests;
 use crate::floors::Floors;
-use crate::stats::{load_factor, mann_kendall, noise, theil_sen};
+use crate::stats::{load_factor, lowest, mann_kendall, noise, theil_sen};
 use crate::verdict::{Test, TestName};
 use crate::{Channel, Millis};
 
@@ -22,6 +22,8 @@ pub(crate) struct Work {
     values: [f64; MAX_GROUPS],
     load: [f64; MAX_GROUPS],
     rest: [f64; MAX_GROUPS],
+    /// First bucket and length of each group.
+    groups: [(i64, usize); MAX_GROUPS],
     slopes: Vec<f64>,
 }
 
@@ -32,6 +34,7 @@ impl Default for Work {
             values: [0.0; MAX_GROUPS],
             load: [0.0; MAX_GROUPS],
             rest: [0.0; MAX_GROUPS],
+            groups: [(0, 0); MAX_GROUPS],
             slopes: Vec::with_capacity(MAX_GROUPS * (MAX_GROUPS - 1) / 2),
         }
     }
@@ -121,6 +124,8 @@ impl Outcome {
 /// What of a rise must hold with and without what follows the load.
 struct Rise {
     slope: f64,
+    /// Standard deviation around the slope.
+    noise: f64,
     /// In the order in which they are made.
     tests: [Option<Test>; 6],
     steps: f64,
@@ -143,7 +148,7 @@ pub(crate) fn test(
 ) -> Outcome {
     let mut outcome = Outcome::new();
     let rules = subject.tests;
-    let (n, load_known) = group(subject, from, to, work);
+    let n = group(subject, from, to, work);
     let enough = outcome.put(Test::at_least(
         TestName::Groups,
         n as f64,
@@ -175,17 +180,17 @@ pub(crate) fn test(
         return outcome;
     }
     if let Some(peak) = peak {
-        let noise = noise(times, values, raw.slope, &mut work.slopes);
         let recent = values[n - 1];
         if !outcome.put(Test::at_least(
             TestName::HighWater,
             recent - peak,
-            noise.max(f64::MIN_POSITIVE),
+            raw.noise.max(f64::MIN_POSITIVE),
         )) {
             return outcome;
         }
     }
-    if load_known {
+    if load_of_groups(subject.load, n, work) {
+        let (times, values) = (&work.times[..n], &work.values[..n]);
         let load = &work.load[..n];
         let kept = match load_factor(times, values, load) {
             None => raw.slope,
@@ -216,7 +221,7 @@ pub(crate) fn test(
         outcome.slope = kept;
     }
     outcome.grows = true;
-    pace(subject, values[0], &mut outcome);
+    pace(subject, work.values[0], &mut outcome);
     outcome
 }
 
@@ -250,8 +255,8 @@ fn pace(subject: &Subject<'_>, first: f64, outcome: &mut Outcome) {
     outcome.suspect = pace >= rules.suspect * subject.pace;
 }
 
-/// Groups buckets by their minimum into the working space: how many groups there are, and whether each has a load.
-fn group(subject: &Subject<'_>, from: i64, to: i64, work: &mut Work) -> (usize, bool) {
+/// Groups buckets by their minimum into the working space: how many groups have one.
+fn group(subject: &Subject<'_>, from: i64, to: i64, work: &mut Work) -> usize {
     let (first, rows) = subject.floors.since(from);
     let last = first + rows.len() as i64 - 1;
     let length = usize::try_from(last.min(to) - first + 1).unwrap_or(0);
@@ -263,30 +268,36 @@ fn group(subject: &Subject<'_>, from: i64, to: i64, work: &mut Work) -> (usize, 
     let (old, rest) = rows.split_at(odd);
     let seconds = subject.floors.bucket() as f64 / 1e3;
     let mut n = 0;
-    let mut load_known = subject.load.is_some();
     let mut at = first;
     let chunks = (odd > 0).then_some(old).into_iter();
     for chunk in chunks.chain(rest.chunks(width)) {
-        let lowest = chunk
-            .iter()
-            .enumerate()
-            .filter(|(_, v)| !v.is_nan())
-            .min_by(|(_, a), (_, b)| a.total_cmp(b));
-        if let Some((i, value)) = lowest
+        if let Some((i, value)) = lowest(chunk)
             && n < MAX_GROUPS
         {
             let bucket = at + i as i64;
             work.times[n] = (bucket - first) as f64 * seconds;
-            work.values[n] = f64::from(*value);
-            match subject.load.and_then(|l| mean(l, at, chunk.len())) {
-                Some(load) => work.load[n] = load,
-                None => load_known = false,
-            }
+            work.values[n] = f64::from(value);
+            work.groups[n] = (at, chunk.len());
             n += 1;
         }
         at += chunk.len() as i64;
     }
-    (n, load_known)
+    n
+}
+
+/// The mean load of each of the first `n` groups into the working space: whether it is known of all.
+fn load_of_groups(load: Option<&Floors>, n: usize, work: &mut Work) -> bool {
+    let Some(load) = load else {
+        return false;
+    };
+    let groups = work.groups[..n].iter();
+    for (slot, (first, count)) in work.load.iter_mut().zip(groups) {
+        match mean(load, *first, *count) {
+            Some(mean) => *slot = mean,
+            None => return false,
+        }
+    }
+    true
 }
 
 /// The mean of the known floors among `count` from bucket `first` on.
@@ -310,6 +321,7 @@ fn rise(subject: &Subject<'_>, times: &[f64], values: &[f64], work: &mut Vec<f64
     let slope = theil_sen(times, values, work);
     let mut rise = Rise {
         slope,
+        noise: 0.0,
         tests: [None; 6],
         steps: 0.0,
     };
@@ -326,6 +338,7 @@ fn rise(subject: &Subject<'_>, times: &[f64], values: &[f64], work: &mut Vec<f64
         return rise;
     }
     let noise = noise(times, values, slope, work).max(growth * 1e-9);
+    rise.noise = noise;
     let clear = Test::at_least(TestName::Noise, growth / noise, rules.noise_factor);
     rise.tests[1] = Some(clear);
     if !clear.passed {
