@@ -33,8 +33,8 @@ use crate::maps::MapKind;
 use crate::objects::{Hit, Objects};
 use crate::types::{TypeId, TypeTable};
 
-pub(crate) use locals::LocalNames;
 pub(crate) use code::ANY_POINTER;
+pub(crate) use locals::LocalNames;
 pub(crate) use offer::TINY_BLOCK;
 use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
