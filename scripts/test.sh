@@ -12,7 +12,10 @@ cache="${LEAKSCOPE_CACHE:-$PWD/.cache}"
 scripts/setup.sh
 scripts/lint.sh
 rm -f "$cache/skips.log" "$cache/matrix.log"
-cargo test --workspace --locked --no-fail-fast
+# `cargo xtask support` sums the output up.
+mkdir -p "$cache"
+cargo test --workspace --locked --no-fail-fast 2>&1 | tee "$cache/tests.log"
+echo "wall time: $SECONDS s" >>"$cache/tests.log"
 scripts/check-skips.sh
 if [ "${1:-}" = --all ]; then
     cargo xtask support

@@ -1,4 +1,4 @@
-//! `cargo xtask support`: writes `docs/support.md` from what tests found out.
+//! `cargo xtask support`: writes `docs/support.md` from what tests found out and what they printed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use leakscope_testkit::{Finding, Medium, all_builds, findings};
+use leakscope_testkit::{Finding, Medium, TestRun, all_builds, findings, test_run};
 
 use crate::say;
 
@@ -31,9 +31,42 @@ pub(crate) fn run(root: &Path) -> Result<()> {
         "no test has written anything down yet: run `make test-all`"
     );
     let table = table(&findings)?;
-    fs::write(&path, format!("{kept}{MARK}\n{table}"))?;
+    let run = test_run()?.map(|run| summary(&run, &findings));
+    let run = run.unwrap_or_default();
+    fs::write(&path, format!("{kept}{MARK}\n{table}{run}"))?;
     say(&format!("{PAGE}: {} findings", findings.len()));
     Ok(())
+}
+
+/// What the run was that the table is from.
+fn summary(run: &TestRun, findings: &[Finding]) -> String {
+    let sum = |of: fn(&leakscope_testkit::TestProgram) -> u64| run.programs.iter().map(of).sum();
+    let (passed, failed): (u64, u64) = (sum(|p| p.passed), sum(|p| p.failed));
+    let builds: BTreeSet<_> = findings.iter().map(|f| (&f.version, &f.label)).collect();
+    let releases: BTreeSet<_> = findings.iter().map(|f| &f.version).collect();
+    let wrong = findings.iter().filter(|f| !f.passed).count();
+    let mut out = format!(
+        "\n## The run\n\n{passed} tests passed and {failed} failed; {} programs read in {} builds of {} releases, {wrong} of them \
+         wrongly",
+        findings.len(),
+        builds.len(),
+        releases.len(),
+    );
+    let minutes = run.seconds.map(|s| s.div_ceil(60));
+    // Writing to a string cannot fail.
+    let _ = match minutes {
+        Some(minutes) => writeln!(out, "; {minutes} minutes, building included.\n"),
+        None => writeln!(out, "; it did not come to its end.\n"),
+    };
+    out.push_str("| tests | passed | failed | seconds |\n| --- | --- | --- | --- |\n");
+    for p in run.programs.iter().filter(|p| p.passed + p.failed > 0) {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {:.0} |",
+            p.name, p.passed, p.failed, p.seconds
+        );
+    }
+    out
 }
 
 fn table(findings: &[Finding]) -> Result<String> {

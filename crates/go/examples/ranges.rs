@@ -22,7 +22,7 @@ fn main() -> Result<()> {
     let program = Program::open(process.executable(), &process.mappings()?, &memory)?;
     let version = program.exe().go_version().to_string();
     let layouts = Layouts::resolve(program.debug(), &version, program.bias())?;
-    let wanted = noscan_cells(&program, &layouts);
+    let wanted = noscan_cells(&program, &layouts, &memory);
     let mut planner = GoPlanner::new(&program, layouts);
     if let Some(wanted) = wanted {
         planner = planner.noscan_where(wanted);

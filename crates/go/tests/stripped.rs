@@ -5,16 +5,24 @@
     reason = "shares of named bytes, shown by --nocapture"
 )]
 
+mod maps_support;
+mod shares;
 mod stripped_support;
 
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
-use leakscope_go::maps::MapInfo;
+use leakscope_go::layouts::Layouts;
+use leakscope_go::maps::{MapInfo, noscan_cells};
+use leakscope_go::planner::NoscanWanted;
+use leakscope_go::program::Program;
 use leakscope_graph::{Resolver, RootIx};
-use leakscope_testkit::{BuildFlags, Medium, builds, versions};
-use stripped_support::{Twin, maps_apart, named, names_apart, rows};
+use leakscope_target::Memory;
+use leakscope_testkit::{BuildFlags, Fixture, Medium, builds, versions};
+use maps_support::Case;
+use shares::named;
+use stripped_support::{Twin, maps_apart, names_apart, rows};
 
 /// Fixtures whose heaps are compared, with their arguments; of builds that not every test runs, the first.
 const FIXTURES: &[(&str, &[&str])] = &[
@@ -27,8 +35,8 @@ const FIXTURES: &[(&str, &[&str])] = &[
 /// What the support page calls this.
 const STRIPPED: &str = "stripped";
 
-/// Share of the bytes that must have names, in percent.
-const NAMED: f64 = 85.0;
+/// Share of the bytes that must have names.
+const NAMED: f64 = 0.85;
 
 /// Slots of the tiny allocator, which hold several values: any of their names is right.
 const TINY: u64 = 16;
@@ -91,7 +99,8 @@ fn compare(twin: &Twin, stripped: &Path, context: &str) -> Result<()> {
 }
 
 fn same(full: &GoHeap, bare: &GoHeap, context: &str) -> Result<()> {
-    println!("{context}: {}", rows(full, bare));
+    let share = named(bare, 0);
+    println!("{context}: {}", rows(full, bare, (named(full, 0), share)));
     let (a, b) = (&full.totals, &bare.totals);
     ensure!(full.graph.objects() == bare.graph.objects(), "objects");
     ensure!(full.graph.edges() == bare.graph.edges(), "edges");
@@ -101,8 +110,7 @@ fn same(full: &GoHeap, bare: &GoHeap, context: &str) -> Result<()> {
     ensure!(a.goroutines == b.goroutines, "{a:?} {b:?}");
     let gaps: Vec<_> = bare.coverage.gaps.iter().collect();
     ensure!(gaps.is_empty(), "{gaps:?}");
-    let share = named(bare);
-    ensure!(share >= NAMED, "{share:.1} %");
+    ensure!(share >= NAMED, "{share} named");
     // Maps that the code never uses by their type are not found, and debug information leaves out variables that the
     // linker could tell nothing of; maps found both ways are the same.
     for map in &full.maps {
@@ -128,6 +136,37 @@ fn same(full: &GoHeap, bare: &GoHeap, context: &str) -> Result<()> {
     });
     for ((a, b), (objects, _)) in differ {
         println!("    {objects} objects: {a} is called {b}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_is_copied_of_a_running_one_has_all_maps() -> Result<()> {
+    let flags = BuildFlags {
+        ldflags: "-s -w".to_owned(),
+        ..BuildFlags::default()
+    };
+    for version in versions()? {
+        let fixture = Fixture::build("mapstates", &version, &flags)?;
+        let running = fixture.spawn(&[])?;
+        let heap = |wanted: fn(&Program, &Layouts, &dyn Memory) -> Option<NoscanWanted>| {
+            let case = Case::live_with(running.pid(), running.truth().clone(), wanted)?;
+            ensure!(case.program.stripped().is_some(), "not stripped");
+            Ok(case.heap()?.0)
+        };
+        let needed = heap(|program, layouts, memory| {
+            let wanted = noscan_cells(program, layouts, memory);
+            assert!(wanted.is_some(), "no map types");
+            wanted
+        })?;
+        let all = heap(|_, _, _| None)?;
+        let gaps: Vec<_> = needed.coverage.gaps.iter().collect();
+        ensure!(gaps.is_empty(), "go{version}: {gaps:?}");
+        ensure!(needed.maps == all.maps, "go{version}");
+        ensure!(
+            needed.totals.allocated == all.totals.allocated,
+            "go{version}"
+        );
     }
     Ok(())
 }

@@ -6,6 +6,7 @@
 )]
 
 mod maps_support;
+mod shares;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use leakscope_graph::Resolver;
 use leakscope_testkit::Build;
 use maps_support::{each_build, each_core};
 use serde_json::Value;
+use shares::named;
 
 /// Reached objects by the name of their type.
 fn counts(heap: &GoHeap) -> BTreeMap<String, u64> {
@@ -34,11 +36,6 @@ fn told<'a>(truth: &'a Value, what: &str) -> Result<impl Iterator<Item = (&'a St
     Ok(facts
         .iter()
         .map(|(name, count)| (name, count.as_u64().unwrap_or(0))))
-}
-
-/// Share of the bytes that roots reach whose type is known; `hidden` of them cannot be known.
-fn named(heap: &GoHeap, hidden: u64) -> f64 {
-    heap.coverage.named.bytes as f64 / (heap.coverage.all.bytes - hidden) as f64
 }
 
 fn no_gaps(heap: &GoHeap) -> Result<()> {

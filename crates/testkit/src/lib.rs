@@ -28,6 +28,7 @@ mod running;
 mod signals;
 mod skip;
 mod spawner;
+mod test_log;
 mod toolchain;
 
 pub use builds::{Build, all_builds, builds};
@@ -43,4 +44,5 @@ pub use random::Random;
 pub use running::{Running, Usage};
 pub use signals::{alive, send_signal, send_signals};
 pub use skip::{Skipped, note_skip};
+pub use test_log::{TestProgram, TestRun, test_run};
 pub use toolchain::{go_command, goroot, versions};

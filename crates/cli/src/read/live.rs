@@ -45,7 +45,7 @@ pub(super) fn capture(
     let layouts = describe(&program, &mut target, progress)?;
     let mut planner = GoPlanner::new(&program, layouts.clone());
     if how.contents == Contents::Needed
-        && let Some(wanted) = noscan_cells(&program, &layouts)
+        && let Some(wanted) = noscan_cells(&program, &layouts, &process.memory())
     {
         planner = planner.noscan_where(wanted);
     }

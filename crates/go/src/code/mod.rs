@@ -16,7 +16,7 @@ use leakscope_target::{Addr, AddrRange};
 use rustc_hash::FxHashMap;
 
 pub(crate) use effects::receiver;
-pub(crate) use pass::read;
+pub(crate) use pass::{passes_over, read};
 
 /// What is known of the words at some place.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]

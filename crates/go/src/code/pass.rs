@@ -21,6 +21,11 @@ const MAX_CALLS: usize = 16;
 /// Whose code tells nothing about the program's own variables.
 const RUNTIME: [&str; 3] = ["runtime.", "runtime/", "internal/runtime/"];
 
+/// Whether the code of the function called `name` is not read: nothing is known of closures that it makes.
+pub(crate) fn passes_over(name: &str) -> bool {
+    RUNTIME.iter().any(|p| name.starts_with(p))
+}
+
 /// Reads the code of a program's own module.
 pub(crate) fn read(
     exe: &Executable,
@@ -42,7 +47,7 @@ pub(crate) fn read(
     let mut budget = MAX_CODE;
     for function in functions.iter() {
         let name = function.name();
-        if RUNTIME.iter().any(|p| name.starts_with(p)) {
+        if passes_over(name) {
             continue;
         }
         let start = function.entry().0.wrapping_sub(bias);

@@ -36,7 +36,7 @@ pub(crate) fn alloc_rules(layouts: &Layouts) -> AllocRules {
 /// Largest key or elem kept inside a cell (`internal/abi.MapMaxKeyBytes`, `MapMaxElemBytes`), and some air.
 const MAX_CELL_PART: u64 = 256;
 /// More than the largest bucket or group: eight of the largest keys and elems, control bytes, overflow pointer.
-const MAX_CELLS_SIZE: u64 = 8 * 2 * MAX_CELL_PART;
+pub(super) const MAX_CELLS_SIZE: u64 = 8 * 2 * MAX_CELL_PART;
 
 impl MapKind {
     /// The kind of a map type; `None` where its descriptor or the runtime's structures are not known, or the descriptor

@@ -15,6 +15,7 @@ mod runtime_only;
 mod slots;
 mod spell_out;
 mod spelling;
+mod static_maps;
 mod text;
 
 use std::sync::{Arc, OnceLock};
@@ -30,6 +31,7 @@ pub use kind::Kind;
 pub use maps::{MapCells, MapLayout};
 pub use mask::GcMasks;
 pub use slots::{Slot, SlotKind};
+pub(crate) use static_maps::static_map_cells;
 
 use kind::*;
 

@@ -2,6 +2,7 @@
 
 use leakscope_target::Addr;
 
+use crate::code::passes_over;
 use crate::types::{Slot, SlotKind, TypeId, TypeTable};
 
 use super::Typing;
@@ -63,7 +64,9 @@ impl Typing<'_> {
                     .flat_map(|t| bound(self.types, t, pointer)),
             );
         }
+        // The runtime's own closures are made by the runtime's own functions.
         if slots.is_empty()
+            && !passes_over(function.name())
             && let Some(captures) = self.captures_by_code(code)
         {
             slots.extend(self.types.slots(captures));

@@ -10,9 +10,9 @@ use anyhow::{Context, Result};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::layouts::Layouts;
 use leakscope_go::maps::noscan_cells;
-use leakscope_go::planner::GoPlanner;
+use leakscope_go::planner::{GoPlanner, NoscanWanted};
 use leakscope_go::program::Program;
-use leakscope_target::{CaptureOptions, CoreFile, Image, LiveProcess, Thread, map_file};
+use leakscope_target::{CaptureOptions, CoreFile, Image, LiveProcess, Memory, Thread, map_file};
 use leakscope_testkit::{Build, BuildFlags, Fixture, Medium, builds, gcore, versions};
 use serde_json::Value;
 
@@ -44,6 +44,15 @@ impl Case {
 
     /// The same of a process, as the command copies it.
     pub(crate) fn live(pid: i32, truth: Value) -> Result<Self> {
+        Self::live_with(pid, truth, noscan_cells)
+    }
+
+    /// The same; `wanted` says what is copied of objects without pointers.
+    pub(crate) fn live_with(
+        pid: i32,
+        truth: Value,
+        wanted: fn(&Program, &Layouts, &dyn Memory) -> Option<NoscanWanted>,
+    ) -> Result<Self> {
         let process = LiveProcess::open(pid)?;
         let program = Program::open(
             process.executable(),
@@ -53,7 +62,7 @@ impl Case {
         let version = program.exe().go_version().to_string();
         let layouts = Layouts::resolve(program.debug(), &version, program.bias())?;
         let mut planner = GoPlanner::new(&program, layouts.clone());
-        if let Some(wanted) = noscan_cells(&program, &layouts) {
+        if let Some(wanted) = wanted(&program, &layouts, &process.memory()) {
             planner = planner.noscan_where(wanted);
         }
         let options = CaptureOptions {

@@ -121,22 +121,16 @@ pub(crate) fn strip(from: &Path, to: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What is named of a heap, in percent of the bytes.
-pub(crate) fn named(heap: &GoHeap) -> f64 {
-    let c = &heap.coverage;
-    100.0 * c.named.bytes as f64 / c.all.bytes.max(1) as f64
-}
-
-/// One line on two heaps.
-pub(crate) fn rows(full: &GoHeap, bare: &GoHeap) -> String {
+/// One line on two heaps, of which these shares have names.
+pub(crate) fn rows(full: &GoHeap, bare: &GoHeap, named: (f64, f64)) -> String {
     let mut out = String::new();
     let _ = write!(
         out,
         "{} objects, {} bytes; named {:.1} % and {:.1} %; maps {} and {}",
         bare.graph.objects(),
         bare.totals.allocated.bytes,
-        named(full),
-        named(bare),
+        100.0 * named.0,
+        100.0 * named.1,
         full.maps.len(),
         bare.maps.len(),
     );
