@@ -12,6 +12,7 @@ mod discover;
 mod error;
 mod hygiene;
 mod image;
+mod inside;
 mod live;
 mod mapped;
 mod memory;
@@ -23,6 +24,7 @@ mod region;
 mod snapshot;
 mod stop;
 mod threads;
+mod vitals;
 mod vm;
 
 pub use access::{CapabilityState, OwnAccess, ProcView, ReadProbe, Seccomp, TargetAccess, Tracer};
@@ -36,6 +38,7 @@ pub use discover::{ProcessSummary, find_by_name, map_exe, processes};
 pub use error::{Error, Fault};
 pub use hygiene::{Dropped, SudoCaller, drop_privileges, no_core_dumps, raise_oom_score_adj};
 pub use image::{Image, ImageBuilder, Source};
+pub use inside::{list_inside, read_inside};
 pub use live::{
     Capture, CaptureOptions, Identity, LiveProcess, Method, Phase, StopReport, memory_headroom,
 };
@@ -47,4 +50,5 @@ pub use region::Region;
 pub use snapshot::{SnapshotContent, SnapshotError, SnapshotFile, SnapshotSize, write_snapshot};
 pub use stop::{Freezer, release_on_panic};
 pub use threads::{Mapping, Perms, Registers, Thread};
+pub use vitals::{Vitals, boot_time, clock_ticks, process_ids};
 pub use vm::LiveMemory;

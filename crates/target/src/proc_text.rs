@@ -50,6 +50,8 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     pub(crate) ppid: i32,
     pub(crate) flags: u32,
+    /// Time in user and in kernel mode, in clock ticks.
+    pub(crate) cpu_ticks: u64,
     pub(crate) threads: u64,
     pub(crate) start_ticks: u64,
     pub(crate) rss_pages: u64,
@@ -72,6 +74,7 @@ impl Stat {
             state: *word(3)?.first()?,
             ppid: parse(word(4)?)?,
             flags: parse(word(9)?)?,
+            cpu_ticks: parse::<u64>(word(14)?)?.saturating_add(parse(word(15)?)?),
             threads: parse(word(20)?)?,
             start_ticks: parse(word(22)?)?,
             rss_pages: parse(word(24)?)?,

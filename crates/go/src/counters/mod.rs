@@ -29,6 +29,8 @@ pub struct Counters {
     /// Size of the heap at which the collector wants to be done (`MemStats.NextGC`); `None` also where neither `GOGC`
     /// nor `GOMEMLIMIT` sets one.
     pub heap_goal: Option<u64>,
+    /// The goal as `GOGC` alone sets it (mgcpacer.go, `gcPercentHeapGoal`).
+    pub gogc_goal: Option<u64>,
     /// Bytes of allocated objects, live or not yet swept, as of the last flush of each processor's cache
     /// (`MemStats.HeapAlloc`, which flushes first).
     pub heap_alloc: Option<u64>,
@@ -40,6 +42,8 @@ pub struct Counters {
     pub heap_idle: Option<u64>,
     /// Of these, bytes given back to the kernel (`MemStats.HeapReleased`).
     pub heap_released: Option<u64>,
+    /// Bytes that the runtime has mapped for use, heap or not (mgcpacer.go, `mappedReady`).
+    pub mapped_ready: Option<u64>,
     /// Bytes of stacks (`MemStats.StackInuse`).
     pub stacks_in_use: Option<u64>,
     /// Collections completed (`MemStats.NumGC`).

@@ -201,6 +201,7 @@ impl CounterReader {
             memory_limit: word(map.memory_limit).filter(|limit| *limit < NO_LIMIT),
             heap_marked: word(map.heap_marked),
             heap_live: word(map.heap_live),
+            gogc_goal: word(map.gc_percent_heap_goal),
             heap_goal: pacer.and_then(|p| p.goal()),
             heap_alloc,
             total_alloc: word(map.total_alloc),
@@ -209,6 +210,7 @@ impl CounterReader {
                 .zip(word(map.heap_released))
                 .map(|(free, released)| free.saturating_add(released)),
             heap_released: word(map.heap_released),
+            mapped_ready: word(map.mapped_ready),
             stacks_in_use: self.sum(map.in_stacks),
             num_gc,
             num_forced_gc: word(map.num_forced_gc).and_then(|n| u32::try_from(n).ok()),
