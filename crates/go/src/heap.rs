@@ -7,12 +7,14 @@ use leakscope_graph::{
 };
 use leakscope_target::{AddrRange, Fault, Image, Thread};
 
+use crate::counters::{CounterMap, CounterReader, Counters};
 use crate::coverage::{Amount, Coverage, Gaps};
 use crate::foundation::Foundation;
 use crate::goroutine_leaks::{GoroutineLeaks, WaitSource, Waits, hides_references};
 use crate::goroutines::Goroutines;
 use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
+use crate::ledger::MemoryMap;
 use crate::maps::MapInfo;
 use crate::objects::Objects;
 use crate::owners::RootNames;
@@ -52,6 +54,10 @@ pub struct GoHeap {
     pub objects: Objects,
     /// Where they were allocated, as far as the runtime has sampled it.
     pub sites: Sites,
+    /// Where the runtime keeps what.
+    pub(crate) memory: MemoryMap,
+    /// What the runtime counted of itself at the moment of capture.
+    pub counters: Counters,
     /// Sums in the runtime's own accounting.
     pub totals: Totals,
     /// What share of the heap is named, and every gap.
@@ -153,6 +159,9 @@ impl GoHeap {
         let (root_names, graph_roots) =
             RootNames::new(program, &types, &statics, local_names, &roots);
         let sites = Sites::read(image, program, layouts, &roots.specials, &mut gaps);
+        let memory = MemoryMap::read(image, layouts, threads);
+        let counters = Arc::new(CounterMap::resolve(program.debug()));
+        let counters = CounterReader::new(counters, program.bias()).sample(image);
         let mut unread_edges = Gaps::default();
         let builder = edges(&mut bytes, &objects, program, &mut unread_edges)?;
         let unread = unread || hides_references(&unread_edges);
@@ -171,6 +180,8 @@ impl GoHeap {
             leaks,
             objects,
             sites,
+            memory,
+            counters: counters.unwrap_or_default(),
             graph,
             reach,
             histogram,

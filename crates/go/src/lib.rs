@@ -16,6 +16,7 @@ pub mod heap;
 pub mod heapbits;
 pub mod keys;
 pub mod layouts;
+pub mod ledger;
 pub mod maps;
 pub mod moduledata;
 pub mod objects;

@@ -1,6 +1,6 @@
 //! Objects: every allocated slot of the heap under a dense id, found from any address in a few nanoseconds.
 
-use leakscope_target::{Addr, Image, Memory};
+use leakscope_target::{Addr, AddrRange, Image, Memory};
 
 use crate::arenas::Arenas;
 use crate::budget;
@@ -66,6 +66,8 @@ pub struct Objects {
     len: u32,
     totals: ObjectTotals,
     arenas: Option<Arenas>,
+    empty: Vec<AddrRange>,
+    manual: Vec<AddrRange>,
 }
 
 /// What finding a slot needs of a span, packed.
@@ -134,8 +136,10 @@ impl Objects {
             unswept: Vec::new(),
             len: 0,
             arenas: Arenas::of(layouts),
+            empty: Vec::new(),
+            manual: Vec::new(),
             totals: ObjectTotals {
-                manual_bytes: list.manual_bytes,
+                manual_bytes: (list.manual.iter()).fold(0, |sum, r| sum.saturating_add(r.len())),
                 ..ObjectTotals::default()
             },
         };
@@ -147,8 +151,18 @@ impl Objects {
         };
         let mut bits = [0; MAX_SLOT_WORDS];
         for (span, state) in list.spans {
+            let pages = AddrRange {
+                start: span.start,
+                end: span.end(),
+            };
+            let before = objects.spans.len();
             objects.push(span, &state, &mut bits, &mut reader);
+            if objects.spans.len() == before {
+                objects.empty.push(pages);
+            }
         }
+        objects.manual = list.manual;
+        objects.manual.sort_unstable_by_key(|r| r.start);
         let page_size = layouts.heap.page_size;
         let most_pages = budget::held(image) / page_size * PAGES_PER_HELD + PAGES_ANYWAY;
         objects.pages = PageIndex::build(&objects.spans, page_size, most_pages);
@@ -288,6 +302,16 @@ impl Objects {
     /// Where pointer bits lie that are kept beside the heap; `None` in builds that keep them in it.
     pub(crate) fn arenas(&self) -> Option<Arenas> {
         self.arenas
+    }
+
+    /// Pages of spans set up for objects that hold none, ascending.
+    pub fn empty_spans(&self) -> &[AddrRange] {
+        &self.empty
+    }
+
+    /// Pages of spans that the runtime manages by hand, ascending: stacks and work buffers.
+    pub fn manual_spans(&self) -> &[AddrRange] {
+        &self.manual
     }
 
     /// Sums over all objects.

@@ -1,6 +1,6 @@
 //! Spans: the runs of pages that hold objects, read from `mheap_.allspans` and believed only where they make sense.
 
-use leakscope_target::{Addr, Image, Memory};
+use leakscope_target::{Addr, AddrRange, Image, Memory};
 
 use crate::budget;
 use crate::coverage::Gaps;
@@ -269,8 +269,8 @@ pub(crate) struct SlotState {
 pub(crate) struct SpanList {
     /// Believed spans in use, ascending, disjoint.
     pub(crate) spans: Vec<(Span, SlotState)>,
-    /// Bytes of spans the runtime manages by hand: stacks, work buffers.
-    pub(crate) manual_bytes: u64,
+    /// Spans that the runtime manages by hand: stacks, work buffers. In the order of the list.
+    pub(crate) manual: Vec<AddrRange>,
 }
 
 /// Where `allspans` lies and how long it is.
@@ -297,7 +297,7 @@ pub(crate) fn read_spans(
     let array_bytes = image.bytes(array, len * 8)?;
     let record_len = u64::from(layouts.mspan.size);
     let mut spans = Vec::new();
-    let mut manual_bytes = 0;
+    let mut manual = Vec::new();
     for entry in array_bytes.chunks_exact(8) {
         let at = Addr(u64::from_le_bytes(entry.try_into().unwrap_or_default()));
         let Ok(record) = image.bytes(at, record_len) else {
@@ -306,7 +306,8 @@ pub(crate) fn read_spans(
         };
         let raw = RawSpan::decode(&layouts.mspan, record);
         if raw.state == rules.span_manual {
-            manual_bytes += raw.extent(rules).unwrap_or(0);
+            let pages = raw.extent(rules).ok();
+            manual.extend(pages.and_then(|bytes| AddrRange::new(Addr(raw.start), bytes)));
         }
         if raw.state != rules.span_in_use {
             continue;
@@ -329,10 +330,7 @@ pub(crate) fn read_spans(
         end = s.end();
         true
     });
-    Ok(SpanList {
-        spans,
-        manual_bytes,
-    })
+    Ok(SpanList { spans, manual })
 }
 
 fn believed(raw: &RawSpan, rules: &HeapRules, bytes: u64, sweep: Sweep) -> Span {

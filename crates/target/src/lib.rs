@@ -40,7 +40,8 @@ pub use hygiene::{Dropped, SudoCaller, drop_privileges, no_core_dumps, raise_oom
 pub use image::{Image, ImageBuilder, Source};
 pub use inside::{list_inside, read_inside};
 pub use live::{
-    Capture, CaptureOptions, Identity, LiveProcess, Method, Phase, StopReport, memory_headroom,
+    Capture, CaptureOptions, Identity, LiveProcess, MappingUsage, Method, Phase, Residency,
+    StopReport, memory_headroom,
 };
 pub use mapped::{map_file, map_open_file};
 pub use memory::{Memory, ReadRequest};

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 use leakscope_target::{
-    Addr, AddrRange, Error, Image, Mapping, Memory, Perms, Region, Registers, SnapshotContent,
-    SnapshotError, SnapshotFile, SnapshotSize, Source, Thread, write_snapshot,
+    Addr, AddrRange, Error, Image, Mapping, MappingUsage, Memory, Perms, Region, Registers,
+    Residency, SnapshotContent, SnapshotError, SnapshotFile, SnapshotSize, Source, Thread,
+    write_snapshot,
 };
 use leakscope_testkit::Random;
 
@@ -71,6 +72,19 @@ fn mappings() -> Vec<Mapping> {
     }]
 }
 
+fn residency() -> Residency {
+    let usage = |mapping| MappingUsage {
+        mapping,
+        rss: 4096,
+        anonymous: 0,
+        swap: 8192,
+    };
+    Residency {
+        mappings: mappings().into_iter().map(usage).collect(),
+        resident: Some(vec![range(0x40_0000, 0x1000)]),
+    }
+}
+
 fn snapshot() -> Result<(Vec<u8>, SnapshotSize)> {
     let (image, ranges) = memory()?;
     let mut bytes = Vec::new();
@@ -81,6 +95,7 @@ fn snapshot() -> Result<(Vec<u8>, SnapshotSize)> {
         mappings: &mappings(),
         executable: EXECUTABLE,
         about: ABOUT,
+        residency: Some(&residency()),
     };
     let mut last = (0, 1);
     let size = write_snapshot(&mut bytes, &content, &mut |done, total| {
@@ -105,6 +120,7 @@ fn read_all(folder: &Path, bytes: &[u8]) -> Result<Image, Error> {
     assert_eq!(file.about(), ABOUT);
     assert_eq!(file.threads(), threads());
     assert_eq!(file.mappings(), mappings());
+    assert_eq!(file.residency().map_err(named)?, Some(residency()));
     Ok(image)
 }
 
@@ -219,6 +235,7 @@ fn a_full_disk_is_an_error_of_the_writer() -> Result<()> {
         mappings: &[],
         executable: &[],
         about: &[],
+        residency: None,
     };
     let failed = write_snapshot(&mut Full(1 << 20), &content, &mut |_, _| {});
     ensure!(failed.is_err_and(|e| e.kind() == std::io::ErrorKind::StorageFull));

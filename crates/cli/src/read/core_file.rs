@@ -69,6 +69,7 @@ pub(super) fn capture(
         capture,
         gaps,
         rss: None,
+        residency: None,
         values: true,
     })
 }

@@ -56,6 +56,8 @@ pub(super) fn capture(
     };
     let captured = process.capture(&mut planner, &options, &mut |phase| tell(phase, progress))?;
     let taken_at = now();
+    // After the stop: the process runs on.
+    let residency = process.residency().ok();
     how.drop_privileges(progress);
     remark(&captured.stop, progress);
     let mut image = captured.image;
@@ -70,6 +72,7 @@ pub(super) fn capture(
         gaps: gaps(&captured.stop),
         capture: describe_stop(&captured.stop, taken_at),
         rss: Some(summary.rss),
+        residency,
         values: true,
     })
 }

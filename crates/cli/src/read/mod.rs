@@ -14,7 +14,7 @@ use leakscope_go::heap::GoHeap;
 use leakscope_go::layouts::Layouts;
 use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Target, Text};
-use leakscope_target::{Image, Mapping, Thread, drop_privileges};
+use leakscope_target::{Image, Mapping, Residency, Thread, drop_privileges};
 
 pub(crate) use self::snapshot::{Snapped, snap};
 
@@ -38,6 +38,8 @@ pub(crate) struct Subject {
 }
 
 /// A program's bytes at one moment, and how they were had.
+    /// The same by mapping and page.
+    pub(crate) residency: Option<Residency>,
 struct Captured {
     program: Arc<Program>,
     layouts: Layouts,
@@ -51,6 +53,7 @@ struct Captured {
     /// Strings, numbers and buffers are among the bytes.
     values: bool,
 }
+    residency: Option<Residency>,
 
 /// Reads the heap of the target that `args` name, the last one that is read.
 pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
@@ -141,6 +144,7 @@ enum Contents {
 struct How {
     contents: Contents,
     /// No other target is opened after it: privileges are given up.
+        residency: captured.residency,
     last: bool,
 }
 

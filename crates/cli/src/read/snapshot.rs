@@ -81,6 +81,7 @@ pub(super) fn capture(path: &Path, how: How, progress: &mut Progress) -> Result<
         capture: about.capture,
         gaps: about.gaps,
         rss: about.rss,
+        residency: snapshot.residency().map_err(wrong)?,
         values: about.values,
     })
 }
@@ -244,6 +245,7 @@ fn write(
         mappings: &captured.mappings,
         executable: captured.program.exe().file(),
         about: &serde_json::to_vec(&about)?,
+        residency: captured.residency.as_ref(),
     };
     write_snapshot(out, &content, &mut |done, total| {
         let percent = done * 100 / total.max(1);

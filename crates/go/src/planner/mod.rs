@@ -6,6 +6,7 @@
 //! nearly the order in which they lie in memory (mheap.go, `recordspan`).
 
 mod arenas;
+mod tables;
 mod window;
 
 use leakscope_target::{Addr, AddrRange, CopyPlan, CopyPlanner, Fault, Memory, PlanError};
@@ -106,6 +107,7 @@ impl GoPlanner {
         }
         self.persistent_chunks(memory, push)?;
         self.gc_bits(memory, push)?;
+        tables::push(memory, &self.layouts, push)?;
         self.spans(memory, push)?;
         self.goroutines(memory, push)?;
         self.threads(memory, push)

@@ -11,7 +11,7 @@ pub(super) fn parse(text: &[u8]) -> Option<Vec<Mapping>> {
 }
 
 /// `START-END PERMS OFFSET MAJOR:MINOR INODE     PATH`.
-fn mapping(line: &[u8]) -> Option<Mapping> {
+pub(super) fn mapping(line: &[u8]) -> Option<Mapping> {
     let mut fields = line.splitn(6, |b| *b == b' ');
     let mut range = fields.next()?.splitn(2, |b| *b == b'-');
     let start = Addr(hex(range.next()?)?);

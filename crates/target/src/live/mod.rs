@@ -9,6 +9,8 @@ mod maps;
 mod open;
 mod predict;
 mod report;
+mod residency;
+mod smaps;
 mod work;
 
 use std::fs::File;
@@ -21,6 +23,7 @@ use procfs::process::Process;
 
 pub use self::headroom::memory_headroom;
 pub use self::report::{Capture, CaptureOptions, Method, Phase, StopReport};
+pub use self::residency::{MappingUsage, Residency};
 use crate::{Error, LiveMemory, Mapping};
 
 /// What makes a process this process and not another with the same id.
@@ -92,6 +95,24 @@ impl LiveProcess {
             }
         })?;
         maps::parse(&text).ok_or_else(|| self.malformed("maps"))
+    }
+
+    /// What of it lies in memory now, by mapping and by page. It runs on meanwhile: a page that comes or goes between the
+    /// two reads is in one and not in the other.
+    pub fn residency(&self) -> Result<Residency, Error> {
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut self.open_file("smaps")?, &mut text).map_err(|source| {
+            Error::Proc {
+                pid: self.pid(),
+                file: "smaps",
+                source,
+            }
+        })?;
+        let mappings = smaps::parse(&text).ok_or_else(|| self.malformed("smaps"))?;
+        let page = rustix::param::page_size() as u64;
+        let pagemap = self.open_file("pagemap").ok();
+        let resident = pagemap.and_then(|file| residency::resident_pages(&file, &mappings, page));
+        Ok(Residency { mappings, resident })
     }
 
     /// Ids of its threads now, in no order.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Addr, AddrRange, Mapping, Perms, Registers, Thread};
+use crate::{Addr, AddrRange, Mapping, MappingUsage, Perms, Registers, Residency, Thread};
 
 /// Which frames make up which section, in the order of the file.
 #[derive(Serialize, Deserialize, Default)]
@@ -43,6 +43,8 @@ pub(super) mod sections {
     pub(in crate::snapshot) const ABOUT: &str = "about";
     /// Threads and mappings.
     pub(in crate::snapshot) const STATE: &str = "state";
+    /// What of the process lay in memory; only in snapshots of processes, and only since there is this section.
+    pub(in crate::snapshot) const RESIDENCY: &str = "residency";
     /// The executable's file.
     pub(in crate::snapshot) const EXECUTABLE: &str = "executable";
     /// Start and length of each range of memory, two words each.
@@ -77,16 +79,78 @@ struct StoredMapping {
     path: Vec<u8>,
 }
 
-impl State {
-    pub(super) fn new(threads: &[Thread], mappings: &[Mapping]) -> Self {
-        let threads = threads.iter().map(|t| StoredThread {
-            tid: t.tid,
-            pc: t.registers.pc.0,
-            sp: t.registers.sp.0,
-            fs_base: t.registers.fs_base.0,
-            general: t.registers.general,
+/// Version of the section `residency`.
+const RESIDENCY_VERSION: u32 = 1;
+
+/// What of the process lay in memory, as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredResidency {
+    version: u32,
+    mappings: Vec<StoredUsage>,
+    /// Start and length of each range of pages.
+    resident: Option<Vec<(u64, u64)>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredUsage {
+    mapping: StoredMapping,
+    rss: u64,
+    anonymous: u64,
+    swap: u64,
+}
+
+impl StoredResidency {
+    pub(super) fn new(residency: &Residency) -> Self {
+        let mappings = residency.mappings.iter().map(|u| StoredUsage {
+            mapping: StoredMapping::new(&u.mapping),
+            rss: u.rss,
+            anonymous: u.anonymous,
+            swap: u.swap,
         });
-        let mappings = mappings.iter().map(|m| StoredMapping {
+        let ranges = residency.resident.as_ref();
+        Self {
+            version: RESIDENCY_VERSION,
+            mappings: mappings.collect(),
+            resident: ranges.map(|r| r.iter().map(|r| (r.start.0, r.len())).collect()),
+        }
+    }
+
+    /// Whether it is of a version that can be read.
+    pub(super) fn is_known(&self) -> bool {
+        self.version == RESIDENCY_VERSION
+    }
+
+    /// As it was; `None` where a range reaches past the address space.
+    pub(super) fn residency(&self) -> Option<Residency> {
+        let mappings = self.mappings.iter().map(|u| {
+            Some(MappingUsage {
+                mapping: u.mapping.mapping()?,
+                rss: u.rss,
+                anonymous: u.anonymous,
+                swap: u.swap,
+            })
+        });
+        let ranges = |r: &Vec<(u64, u64)>| {
+            let ranges = r.iter().map(|(at, len)| AddrRange::new(Addr(*at), *len));
+            ranges.collect::<Option<Vec<_>>>()
+        };
+        let mut resident = match &self.resident {
+            Some(list) => Some(ranges(list)?),
+            None => None,
+        };
+        if let Some(list) = &mut resident {
+            list.sort_unstable_by_key(|r| r.start);
+        }
+        Some(Residency {
+            mappings: mappings.collect::<Option<_>>()?,
+            resident,
+        })
+    }
+}
+
+impl StoredMapping {
+    fn new(m: &Mapping) -> Self {
+        Self {
             start: m.range.start.0,
             len: m.range.len(),
             perms: [
@@ -100,7 +164,34 @@ impl State {
             .collect(),
             file_offset: m.file_offset,
             path: m.path.clone(),
+        }
+    }
+
+    fn mapping(&self) -> Option<Mapping> {
+        Some(Mapping {
+            range: AddrRange::new(Addr(self.start), self.len)?,
+            perms: Perms {
+                read: self.perms.contains('r'),
+                write: self.perms.contains('w'),
+                execute: self.perms.contains('x'),
+                shared: self.perms.contains('s'),
+            },
+            file_offset: self.file_offset,
+            path: self.path.clone(),
+        })
+    }
+}
+
+impl State {
+    pub(super) fn new(threads: &[Thread], mappings: &[Mapping]) -> Self {
+        let threads = threads.iter().map(|t| StoredThread {
+            tid: t.tid,
+            pc: t.registers.pc.0,
+            sp: t.registers.sp.0,
+            fs_base: t.registers.fs_base.0,
+            general: t.registers.general,
         });
+        let mappings = mappings.iter().map(StoredMapping::new);
         Self {
             threads: threads.collect(),
             mappings: mappings.collect(),
@@ -122,19 +213,6 @@ impl State {
 
     /// The mappings, or `None` where one reaches past the address space.
     pub(super) fn mappings(&self) -> Option<Vec<Mapping>> {
-        let mappings = self.mappings.iter().map(|m| {
-            Some(Mapping {
-                range: AddrRange::new(Addr(m.start), m.len)?,
-                perms: Perms {
-                    read: m.perms.contains('r'),
-                    write: m.perms.contains('w'),
-                    execute: m.perms.contains('x'),
-                    shared: m.perms.contains('s'),
-                },
-                file_offset: m.file_offset,
-                path: m.path.clone(),
-            })
-        });
-        mappings.collect()
+        self.mappings.iter().map(StoredMapping::mapping).collect()
     }
 }

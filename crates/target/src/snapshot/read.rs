@@ -6,11 +6,11 @@ use std::sync::Arc;
 use memmap2::{Mmap, MmapMut};
 use rayon::prelude::*;
 
-use super::index::{Block, Index, Section, State, sections};
+use super::index::{Block, Index, Section, State, StoredResidency, sections};
 use super::{BLOCK, FOOT, FOOT_MAGIC, HEAD, MAGIC, SnapshotError, VERSION};
 use crate::{
-    Addr, AddrRange, Error, Image, ImageBuilder, Mapping, Region, Source, Thread, map_file,
-    memory_headroom,
+    Addr, AddrRange, Error, Image, ImageBuilder, Mapping, Region, Residency, Source, Thread,
+    map_file, memory_headroom,
 };
 
 /// Longest index: one of a terabyte of memory has 100 MB.
@@ -80,6 +80,29 @@ impl SnapshotFile {
     /// Its mappings.
     pub fn mappings(&self) -> &[Mapping] {
         &self.mappings
+    }
+
+    /// What of the process lay in memory when it was captured; `None` where nobody wrote it down, as of cores, or only in
+    /// a newer way.
+    pub fn residency(&self) -> Result<Option<Residency>, SnapshotError> {
+        let stored = match self.small(sections::RESIDENCY) {
+            Err(SnapshotError::Missing { .. }) => return Ok(None),
+            stored => stored?,
+        };
+        let damaged = |why: String| SnapshotError::Damaged {
+            part: sections::RESIDENCY.to_owned(),
+            offset: self.offset(sections::RESIDENCY),
+            why,
+        };
+        let stored: StoredResidency =
+            serde_json::from_slice(&stored).map_err(|e| damaged(e.to_string()))?;
+        if !stored.is_known() {
+            return Ok(None);
+        }
+        let residency = stored.residency();
+        residency
+            .map(Some)
+            .ok_or_else(|| damaged("a range reaches past the address space".to_owned()))
     }
 
     /// The file of its executable.

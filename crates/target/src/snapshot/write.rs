@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use rayon::prelude::*;
 
-use super::index::{Block, Index, Section, State, sections};
+use super::index::{Block, Index, Section, State, StoredResidency, sections};
 use super::{BLOCK, FOOT_MAGIC, LEVEL, MAGIC, VERSION};
-use crate::{Addr, AddrRange, Image, Mapping, Memory, Thread};
+use crate::{Addr, AddrRange, Image, Mapping, Memory, Residency, Thread};
 
 /// Blocks compressed at once: what is held in memory besides the target's bytes.
 const BATCH: usize = 16;
@@ -25,6 +25,8 @@ pub struct SnapshotContent<'a> {
     pub executable: &'a [u8],
     /// What the writer says of the target, in words of its own.
     pub about: &'a [u8],
+    /// What of it lay in memory, where that was read.
+    pub residency: Option<&'a Residency>,
 }
 
 /// How large a snapshot became.
@@ -54,6 +56,10 @@ pub fn write_snapshot(
     writer.section(sections::ABOUT, content.about)?;
     let state = serde_json::to_vec(&State::new(content.threads, content.mappings))?;
     writer.section(sections::STATE, &state)?;
+    if let Some(residency) = content.residency {
+        let stored = serde_json::to_vec(&StoredResidency::new(residency))?;
+        writer.section(sections::RESIDENCY, &stored)?;
+    }
     writer.section(sections::EXECUTABLE, content.executable)?;
     let mut table = Vec::with_capacity(content.ranges.len() * 16);
     for range in content.ranges {
