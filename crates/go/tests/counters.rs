@@ -10,16 +10,18 @@ use leakscope_target::{Fault, LiveProcess};
 use leakscope_testkit::{BuildFlags, Fixture, Running, versions};
 use serde_json::Value;
 
-/// Fixtures as they are usually built, and at an address of the kernel's choice.
+/// Fixtures as they are usually built, at an address of the kernel's choice, and without debug information.
 fn with_each(check: impl Fn(Running) -> Result<()>) -> Result<()> {
     for version in versions()? {
-        for buildmode in ["", "pie"] {
+        for (buildmode, ldflags) in [("", ""), ("pie", ""), ("", "-s -w"), ("pie", "-s -w")] {
             let flags = BuildFlags {
                 buildmode: buildmode.to_owned(),
+                ldflags: ldflags.to_owned(),
                 ..BuildFlags::default()
             };
             let fixture = Fixture::build("counters", &version, &flags)?;
-            check(fixture.spawn(&[])?).with_context(|| format!("go{version} {buildmode}"))?;
+            check(fixture.spawn(&[])?)
+                .with_context(|| format!("go{version} {buildmode} {ldflags}"))?;
         }
     }
     Ok(())
