@@ -25,6 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "leakscope-cli",
         &[
             "leakscope-target",
+            "leakscope-gomap",
             "leakscope-graph",
             "leakscope-go",
             "leakscope-jvm",

@@ -91,6 +91,11 @@ pub(crate) enum Command {
         after_long_help = "The file is NAME-PID.lks unless -o says otherwise, and every command takes it in place of a process.\n\nEXAMPLES\n  leakscope snap 4242\n  leakscope snap 4242 -o leak.lks --no-values\n  leakscope analyze leak.lks"
     )]
     Snap(SnapArgs),
+    /// Simulate the maps of Go releases: claims about them, or a trace
+    #[command(
+        after_long_help = "Without WHAT, the scenarios are listed. A trace names a map type, then a step a line: make 100, put 1..1000, delete 1..500, clear, range, begin, turn 1000 500000 (that many times, delete the oldest of 1000 keys and put a new one).\n\nEXAMPLES\n  leakscope simulate\n  leakscope simulate chain-length\n  leakscope simulate growth-spike --go 1.23,1.27 --svg spike.svg\n  leakscope simulate trace.txt --json"
+    )]
+    Simulate(SimulateArgs),
     /// Show this machine's Go processes and whether they can be read
     #[command(after_long_help = "EXAMPLES\n  leakscope ps\n  leakscope ps --json")]
     Ps(Rows),
@@ -144,6 +149,36 @@ pub(crate) struct TopArgs {
     #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
     #[arg(env = "LEAKSCOPE_INTERVAL", hide_env = true)]
     pub(crate) interval: Duration,
+}
+
+/// What to simulate.
+#[derive(Args, Debug)]
+pub(crate) struct SimulateArgs {
+    /// A scenario, or the file of a trace; - is standard input
+    #[arg(value_name = "WHAT", help_heading = "Arguments")]
+    pub(crate) what: Option<OsString>,
+    /// Releases, such as 1.23,1.27; all by default
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Simulation"
+    )]
+    #[arg(env = "LEAKSCOPE_GO", hide_env = true)]
+    pub(crate) go: Vec<String>,
+    /// Seed of the hashes in a trace
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        help_heading = "Simulation"
+    )]
+    #[arg(env = "LEAKSCOPE_SEED", hide_env = true)]
+    pub(crate) seed: u64,
+    /// Draw the memory into FILE
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    #[arg(env = "LEAKSCOPE_SVG", hide_env = true)]
+    pub(crate) svg: Option<PathBuf>,
 }
 
 /// Whose heap to read, and what about it.

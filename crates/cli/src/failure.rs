@@ -52,6 +52,8 @@ pub(crate) enum Failure {
         /// Why it cannot be used.
         why: String,
     },
+    /// What cannot be simulated.
+    Simulate(crate::commands::simulate::Refused),
     /// Signals cannot be handled, or this process cannot protect itself.
     Setup {
         /// What failed.

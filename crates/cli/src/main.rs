@@ -73,6 +73,7 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         Command::Snap(args) => commands::snap::run(args, &cli.common, progress),
         Command::Ps(rows) => commands::ps::run(*rows, &cli.common),
         Command::Doctor { pid } => commands::doctor::run(*pid, &cli.common),
+        Command::Simulate(args) => commands::simulate::run(args, &cli.common),
         Command::Completions { shell } => commands::completions::run(*shell, &cli.common),
     }
 }

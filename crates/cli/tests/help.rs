@@ -5,13 +5,14 @@ mod support;
 use anyhow::{Result, ensure};
 use support::{leakscope, run};
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 12] = [
     "analyze",
     "histo",
     "maps",
     "why",
     "goroutines",
     "diff",
+    "simulate",
     "snap",
     "top",
     "ps",

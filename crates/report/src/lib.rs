@@ -7,6 +7,7 @@
 mod address;
 mod doc;
 mod json;
+mod plot;
 mod pprof;
 mod render;
 mod schema;
@@ -15,7 +16,11 @@ mod units;
 
 pub use address::Address;
 pub use doc::{Amount, AnalyzeDoc, Capture, CaptureRow, Check, Classic, CounterRow, Coverage, DiffDoc, DoctorDoc, Document, Doubt, EntryRow, Gap, Generation, GoroutineGroup, GoroutineRow, Goroutines, GoroutinesDoc, Growth, GrowthRow, Head, Heap, HistoDoc, HolderKind, Kept, Leak, MapRow, MapSums, MapsDoc, Method, PackageRow, PathRow, Place, Process, ProcessRow, PsDoc, Question, RootKind, RootRow, SCHEMA_VERSION, SnapDoc, Status, SuspectRow, Swiss, Target, TargetKind, Tool, TopDoc, TypeRow, Verdict, WhyDoc};
+pub use doc::{
+    ClaimRow, CurveRow, Finding, Measure, ScenarioRow, SimulateDoc, StepRow, TraceRow, ValueRow,
+};
 pub use json::to_json;
+pub use plot::{Series, svg};
 pub use pprof::Pprof;
 pub use render::{Page, Render};
 pub use schema::schemas;

@@ -3,12 +3,12 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    AnalyzeDoc, DiffDoc, DoctorDoc, GoroutinesDoc, HistoDoc, MapsDoc, PsDoc, SnapDoc, TopDoc,
+    AnalyzeDoc, DiffDoc, DoctorDoc, GoroutinesDoc, HistoDoc, MapsDoc, PsDoc, SimulateDoc, SnapDoc, TopDoc,
     WhyDoc,
 };
 
 /// Every document's name and JSON Schema (draft 2020-12), by name.
-pub fn schemas() -> [(&'static str, Schema); 10] {
+pub fn schemas() -> [(&'static str, Schema); 11] {
     [
         ("analyze", schema_for!(AnalyzeDoc)),
         ("diff", schema_for!(DiffDoc)),
@@ -17,6 +17,7 @@ pub fn schemas() -> [(&'static str, Schema); 10] {
         ("histo", schema_for!(HistoDoc)),
         ("maps", schema_for!(MapsDoc)),
         ("ps", schema_for!(PsDoc)),
+        ("simulate", schema_for!(SimulateDoc)),
         ("snap", schema_for!(SnapDoc)),
         ("top", schema_for!(TopDoc)),
         ("why", schema_for!(WhyDoc)),

@@ -5,7 +5,7 @@ mod samples;
 use leakscope_report::{Page, Render};
 use unicode_width::UnicodeWidthStr;
 
-fn documents() -> [(&'static str, Box<dyn Render>); 11] {
+fn documents() -> [(&'static str, Box<dyn Render>); 12] {
     [
         ("analyze", Box::new(samples::analyze())),
         ("diff", Box::new(samples::diff())),
@@ -14,6 +14,7 @@ fn documents() -> [(&'static str, Box<dyn Render>); 11] {
         ("histo", Box::new(samples::histo())),
         ("maps", Box::new(samples::maps_doc())),
         ("ps", Box::new(samples::ps())),
+        ("simulate", Box::new(samples::simulate())),
         ("snap", Box::new(samples::snap())),
         ("top", Box::new(samples::top(3))),
         ("top-one", Box::new(samples::top(1))),

@@ -32,6 +32,7 @@ fn every_document_obeys_its_schema() {
         leakscope_report::to_json(&samples::histo()),
         leakscope_report::to_json(&samples::maps_doc()),
         leakscope_report::to_json(&samples::ps()),
+        leakscope_report::to_json(&samples::simulate()),
         leakscope_report::to_json(&samples::snap()),
         leakscope_report::to_json(&samples::top(3)),
         leakscope_report::to_json(&samples::why()),

@@ -2,6 +2,7 @@
 
 mod core_file;
 mod go;
+mod simulate;
 mod snapshot;
 mod target;
 
@@ -129,6 +130,7 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
                 core.display()
             ))
         }
+        Failure::Simulate(refused) => simulate::advice(refused),
         Failure::Setup { what, source } => {
             Advice::new("own.setup", format!("cannot {what}: {source}"))
                 .fix("run leakscope where seccomp filters and resource limits allow it")

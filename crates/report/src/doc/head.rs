@@ -32,6 +32,8 @@ pub enum Document {
     Doctor,
     /// Counters of runtimes.
     Top,
+    /// Simulated maps.
+    Simulate,
 }
 
 /// The head of every document.
@@ -72,6 +74,8 @@ pub enum TargetKind {
     Snapshot,
     /// This machine as a whole.
     Host,
+    /// A model: no program was looked at.
+    Model,
 }
 
 /// What was looked at. `null` means not known or not applicable.
@@ -126,6 +130,8 @@ pub enum Method {
     Core,
     /// Only what the kernel says about processes; no memory was read.
     Proc,
+    /// Simulated.
+    Model,
 }
 
 /// How and when the target was captured. `null` means not measured or not applicable.

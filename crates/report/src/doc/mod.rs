@@ -8,6 +8,7 @@ mod head;
 mod histo;
 mod maps;
 mod ps;
+mod simulate;
 mod snap;
 mod suspects;
 mod top;
@@ -24,6 +25,9 @@ pub use head::{
 pub use histo::{HistoDoc, PackageRow, RootKind, RootRow, TypeRow};
 pub use maps::{Classic, Generation, Growth, MapRow, MapSums, MapsDoc, Swiss};
 pub use ps::{ProcessRow, PsDoc};
+pub use simulate::{
+    ClaimRow, CurveRow, Finding, Measure, ScenarioRow, SimulateDoc, StepRow, TraceRow, ValueRow,
+};
 pub use snap::SnapDoc;
 pub use suspects::{EntryRow, HolderKind, SuspectRow, Verdict};
 pub use top::{CounterRow, TopDoc};

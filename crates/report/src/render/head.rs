@@ -94,6 +94,7 @@ fn target(target: &Target, columns: usize) -> String {
             )
         }
         TargetKind::Host => "this machine".to_owned(),
+        TargetKind::Model => "a model".to_owned(),
     }
 }
 
@@ -115,6 +116,7 @@ fn capture(capture: &Capture) -> String {
         }
         Method::Core => format!("core file of {at}, {threads}"),
         Method::Proc => format!("facts of the kernel, no memory read, {at}"),
+        Method::Model => format!("simulated, {at}"),
     }
 }
 

@@ -11,6 +11,7 @@ mod head;
 mod histo;
 mod maps;
 mod ps;
+mod simulate;
 mod snap;
 mod suspects;
 mod table;

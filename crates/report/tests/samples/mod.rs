@@ -1,10 +1,12 @@
 //! One document of each kind, with values that strain the layout.
 
 mod holders;
+mod simulate;
 
 use leakscope_report::*;
 
 pub(crate) use holders::{diff, goroutines, why};
+pub(crate) use simulate::simulate;
 
 /// Names that a hostile target could choose.
 pub(crate) const HOSTILE: &str = "ev\x1b[2Jil\u{202e}gnp.\x07\u{200b}\nx";
