@@ -56,15 +56,16 @@ fn summary(run: &TestRun, findings: &[Finding]) -> String {
     // Writing to a string cannot fail.
     let _ = match minutes {
         Some(minutes) => writeln!(out, "; {minutes} minutes, building included.\n"),
-        None => writeln!(out, "; it did not come to its end.\n"),
+        None => writeln!(out, "; run in parts, not all at once.\n"),
     };
     out.push_str("| tests | passed | failed | seconds |\n| --- | --- | --- | --- |\n");
+    let mut programs: BTreeMap<&str, (u64, u64, f64)> = BTreeMap::new();
     for p in run.programs.iter().filter(|p| p.passed + p.failed > 0) {
-        let _ = writeln!(
-            out,
-            "| {} | {} | {} | {:.0} |",
-            p.name, p.passed, p.failed, p.seconds
-        );
+        let sums = programs.entry(&p.name).or_default();
+        *sums = (sums.0 + p.passed, sums.1 + p.failed, sums.2 + p.seconds);
+    }
+    for (name, (passed, failed, seconds)) in programs {
+        let _ = writeln!(out, "| {name} | {passed} | {failed} | {seconds:.0} |");
     }
     out
 }

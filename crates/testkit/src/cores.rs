@@ -1,6 +1,7 @@
 //! Core files of fixtures: gdb's and the kernel's.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -51,8 +52,21 @@ pub fn gcore(pid: i32) -> Result<Option<CoreDump>> {
             String::from_utf8_lossy(&output.stderr).trim()
         );
     }
+    // The header is written last: on a full disk it stays empty, and gcore ends as if all were well.
+    let mut magic = [0; ELF_MAGIC.len()];
+    fs::File::open(&path)?.read_exact(&mut magic)?;
+    if magic != *ELF_MAGIC {
+        bail!(
+            "gcore did not finish the core of {pid}; is there room in {}? {}",
+            path.display(),
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
     Ok(Some(CoreDump { folder, path }))
 }
+
+/// How every ELF file starts.
+const ELF_MAGIC: &[u8; 4] = b"\x7fELF";
 
 /// Has the kernel write a core of a fixture, which dies of it. The fixture must have been started with
 /// `GOTRACEBACK=crash`, or Go ends without a core. `Ok(None)` if this machine sends cores elsewhere than to plain files.
