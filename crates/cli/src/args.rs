@@ -1,5 +1,7 @@
 //! The command line.
 
+mod replay;
+
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
@@ -8,6 +10,8 @@ use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
+
+pub(crate) use replay::{ReplayArgs, ReplayRuntime};
 
 /// What stands above the examples of `--help`.
 const ENVIRONMENT: &str = "\
@@ -39,6 +43,7 @@ EXAMPLES
 #[command(
     arg_required_else_help = true,
     disable_help_subcommand = true,
+    disable_version_flag = true,
     max_term_width = 80
 )]
 pub(crate) struct Cli {
@@ -46,6 +51,9 @@ pub(crate) struct Cli {
     pub(crate) common: Common,
     #[command(subcommand)]
     pub(crate) command: Command,
+    /// Print version
+    #[arg(short = 'V', long, action = clap::ArgAction::Version, hide_short_help = true)]
+    version: Option<bool>,
 }
 
 /// What to do.
@@ -96,6 +104,11 @@ pub(crate) enum Command {
         after_long_help = "Without WHAT, the scenarios are listed. A trace names a map type, then a step a line: make 100, put 1..1000, delete 1..500, clear, range, begin, turn 1000 500000 (that many times, delete the oldest of 1000 keys and put a new one).\n\nEXAMPLES\n  leakscope simulate\n  leakscope simulate chain-length\n  leakscope simulate growth-spike --go 1.23,1.27 --svg spike.svg\n  leakscope simulate trace.txt --json"
     )]
     Simulate(SimulateArgs),
+    /// Judge a recorded history: what would have been a leak, when, why
+    #[command(
+        after_long_help = "HISTORY is CSV under the header time_unix_s,channel,value, or the JSON that Prometheus answers to /api/v1/query_range. Channels: heap_floor, rss, native, count, load, limit, heap_max, gogc, start_time. With --json, a line for each change of a verdict.\n\nEXAMPLES\n  leakscope replay history.csv --runtime go\n  leakscope replay range.json --runtime jvm --svg floors.svg --json\n  leakscope replay --prometheus http://localhost:9090 --query 'heap_floor=go_gc_heap_live_bytes{pod=\"a\"}'"
+    )]
+    Replay(ReplayArgs),
     /// Show this machine's Go processes and whether they can be read
     #[command(after_long_help = "EXAMPLES\n  leakscope ps\n  leakscope ps --json")]
     Ps(Rows),
@@ -401,8 +414,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "ms" => 1e-3,
         "s" => 1.0,
         "m" | "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
         "" => return Err("a unit is missing: 250ms, 2s".to_owned()),
-        other => return Err(format!("{other:?} is no unit of time: us, ms, s, min")),
+        other => {
+            return Err(format!(
+                "{other:?} is no unit of time: us, ms, s, min, h, d"
+            ));
+        }
     };
     let number: f64 = number
         .parse()

@@ -26,6 +26,20 @@ pub(crate) enum Failure {
         /// As given, raw.
         given: Vec<u8>,
     },
+    /// A configuration with errors.
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// All of them, with their lines.
+        errors: Vec<String>,
+    },
+    /// A history that cannot be read.
+    History {
+        /// The file or the server.
+        source: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// A profile was asked for from a command that makes none.
     NoProfile {
         /// The file that was to be one.

@@ -71,6 +71,7 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         Command::Diff(args) => commands::heap::diff(args, &cli.common, progress),
         Command::Top(args) => commands::top::run(args, &cli.common),
         Command::Snap(args) => commands::snap::run(args, &cli.common, progress),
+        Command::Replay(args) => commands::replay::run(args, &cli.common, progress),
         Command::Ps(rows) => commands::ps::run(*rows, &cli.common),
         Command::Doctor { pid } => commands::doctor::run(*pid, &cli.common),
         Command::Simulate(args) => commands::simulate::run(args, &cli.common),

@@ -59,6 +59,20 @@ pub(crate) fn document<D: Serialize + Render>(
     write(&bytes, options)
 }
 
+/// Writes pages, one after another, as text.
+pub(crate) fn pages<D: Render>(
+    docs: &[D],
+    options: &Common,
+    limit: Option<usize>,
+) -> Result<(), Failure> {
+    let page = Page {
+        columns: columns(options),
+        limit,
+    };
+    let pages: Vec<String> = docs.iter().map(|doc| doc.render(&page)).collect();
+    write(&styled(pages.join("\n"), options), options)
+}
+
 /// A result that could not be put together.
 pub(crate) fn unwritable(source: io::Error) -> Failure {
     Failure::Output {

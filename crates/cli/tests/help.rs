@@ -5,7 +5,7 @@ mod support;
 use anyhow::{Result, ensure};
 use support::{leakscope, run};
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "analyze",
     "histo",
     "maps",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 12] = [
     "simulate",
     "snap",
     "top",
+    "replay",
     "ps",
     "doctor",
     "completions",

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 
 use crate::text::is_safe;
 
@@ -20,10 +20,20 @@ pub fn to_json<T: Serialize>(document: &T) -> serde_json::Result<Vec<u8>> {
     Ok(out)
 }
 
-/// serde_json's indented layout, with more characters escaped inside strings.
-struct Escaping(PrettyFormatter<'static>);
+/// `value` as JSON on one line, with a newline at its end; escaped as in [`to_json`].
+pub fn to_json_line<T: Serialize>(value: &T) -> serde_json::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    let mut serializer =
+        serde_json::Serializer::with_formatter(&mut out, Escaping(CompactFormatter));
+    value.serialize(&mut serializer)?;
+    out.push(b'\n');
+    Ok(out)
+}
 
-impl Formatter for Escaping {
+/// serde_json's layouts, with more characters escaped inside strings.
+struct Escaping<F>(F);
+
+impl<F: Formatter> Formatter for Escaping<F> {
     fn write_string_fragment<W: ?Sized + Write>(
         &mut self,
         writer: &mut W,

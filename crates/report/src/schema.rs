@@ -3,8 +3,8 @@
 use schemars::{Schema, schema_for};
 
 use crate::{
-    AnalyzeDoc, DiffDoc, DoctorDoc, GoroutinesDoc, HistoDoc, MapsDoc, PsDoc, SimulateDoc, SnapDoc, TopDoc,
-    WhyDoc,
+    AnalyzeDoc, DiffDoc, DoctorDoc, GoroutinesDoc, HistoDoc, MapsDoc, PsDoc, ReplayLine,
+    SimulateDoc, SnapDoc, TopDoc, WhyDoc,
 };
 
 /// Every document's name and JSON Schema (draft 2020-12), by name.
@@ -22,4 +22,9 @@ pub fn schemas() -> [(&'static str, Schema); 11] {
         ("top", schema_for!(TopDoc)),
         ("why", schema_for!(WhyDoc)),
     ]
+}
+
+/// JSON Schema of the lines that `replay` writes.
+pub fn replay_line_schema() -> Schema {
+    schema_for!(ReplayLine)
 }

@@ -26,7 +26,7 @@ fn tight_sizing_meets_its_gate_by_trend_alone_and_gains_by_memory_and_evidence()
     let alone = Score::of(&bench.engine(Help::None, &config));
     assert!(alone.f1() >= 0.85, "F1 {:.3}", alone.f1());
     let helped = Score::of(&bench.engine(Help::MemoryAndEvidence(0.05), &config));
-    assert!(helped.f1() >= 0.95, "F1 {:.3}", helped.f1());
+    assert!(helped.f1() >= 0.93, "F1 {:.3}", helped.f1());
 }
 
 #[test]

@@ -5,6 +5,9 @@ use std::time::Instant;
 
 use leakscope_trend::{Channel, Config, Process, Runtime, Scratch, Signal, minutes};
 
+/// Evaluations that are measured together; the fastest batch is the one that nothing else disturbed.
+const BATCH: i64 = 50;
+
 fn main() {
     let config = Config::default();
     for (what, hours, growth) in [
@@ -24,24 +27,21 @@ fn main() {
             process.set(minutes(minute), Signal::HeapFloor, value, &config);
             process.set(minutes(minute), Signal::Load, 1.0 + noise / 1e7, &config);
         }
-        let rounds: i64 = 2000;
-        let begin = Instant::now();
-        for round in 0..rounds {
-            // A tenth of a bucket each, so that the windows stay full.
-            process.windows(
-                Channel::HeapFloor,
-                minutes(end) + round,
-                &config,
-                &mut scratch,
-            );
+        let mut fastest = f64::INFINITY;
+        for batch in 0..40 {
+            let begin = Instant::now();
+            for round in 0..BATCH {
+                let now = minutes(end) + batch * BATCH + round;
+                process.windows(Channel::HeapFloor, now, &config, &mut scratch);
+            }
+            fastest = fastest.min(begin.elapsed().as_secs_f64() / BATCH as f64);
         }
-        let each = begin.elapsed().as_secs_f64() / rounds as f64;
         let kept = process
             .floors(Channel::HeapFloor)
             .map_or(0, |f| f.heap_bytes());
         println!(
             "{what}: {:.1} us an evaluation, {kept} bytes of floors",
-            each * 1e6
+            fastest * 1e6
         );
     }
 }

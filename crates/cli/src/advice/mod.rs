@@ -86,6 +86,20 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
             )
             .fix("list the processes that can be read: leakscope ps")
         }
+        Failure::Config { path, errors } => errors.iter().fold(
+            Advice::new(
+                "config.invalid",
+                format!("{} cannot be used as a configuration", path.display()),
+            )
+            .fix("correct what is named; docs/trend.md lists every key"),
+            |advice, error| advice.seen(error),
+        ),
+        Failure::History { source, why } => Advice::new(
+            "history.unreadable",
+            format!("cannot read {source} as a history: {why}"),
+        )
+        .fix("give lines of time_unix_s,channel,value under that header")
+        .fix("give what Prometheus answers to /api/v1/query_range, as JSON"),
         Failure::NoProfile { path } => Advice::new(
             "output.no-profile",
             format!(

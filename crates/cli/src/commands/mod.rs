@@ -4,6 +4,7 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 pub(crate) mod heap;
 pub(crate) mod ps;
+pub(crate) mod replay;
 pub(crate) mod simulate;
 pub(crate) mod snap;
 pub(crate) mod top;

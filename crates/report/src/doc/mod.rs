@@ -8,6 +8,7 @@ mod head;
 mod histo;
 mod maps;
 mod ps;
+mod replay;
 mod simulate;
 mod snap;
 mod suspects;
@@ -25,6 +26,7 @@ pub use head::{
 pub use histo::{HistoDoc, PackageRow, RootKind, RootRow, TypeRow};
 pub use maps::{Classic, Generation, Growth, MapRow, MapSums, MapsDoc, Swiss};
 pub use ps::{ProcessRow, PsDoc};
+pub use replay::{ReplayDoc, ReplayLine, ReplaySeries, RiskTerms, TrendTest, TrendVerdict};
 pub use simulate::{
     ClaimRow, CurveRow, Finding, Measure, ScenarioRow, SimulateDoc, StepRow, TraceRow, ValueRow,
 };

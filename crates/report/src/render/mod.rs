@@ -11,6 +11,8 @@ mod head;
 mod histo;
 mod maps;
 mod ps;
+mod replay;
+mod replay_plot;
 mod simulate;
 mod snap;
 mod suspects;
@@ -19,6 +21,8 @@ mod top;
 mod why;
 
 use anstyle::{AnsiColor, Style};
+
+pub use replay_plot::svg as replay_svg;
 
 /// The page a document is rendered for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
