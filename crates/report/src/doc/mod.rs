@@ -27,7 +27,6 @@ pub use histo::{HistoDoc, PackageRow, RootKind, RootRow, TypeRow};
 pub use maps::{Classic, Generation, Growth, MapRow, MapSums, MapsDoc, Swiss};
 pub use ps::{ProcessRow, PsDoc};
 pub use replay::{ReplayDoc, ReplayLine, ReplaySeries, RiskTerms, TrendTest, TrendVerdict};
-pub use replay::{ReplayDoc, ReplayLine, ReplaySeries, RiskTerms, TrendTest, TrendVerdict};
 pub use simulate::{
     ClaimRow, CurveRow, Finding, Measure, ScenarioRow, SimulateDoc, StepRow, TraceRow, ValueRow,
 };
