@@ -59,6 +59,8 @@ fn take() -> Result<Vec<Taken>> {
             let Some(core) = gcore(running.pid())? else {
                 return Ok(all);
             };
+            // All of them are in use until the last test has ended.
+            core.dig_holes()?;
             let exe = map_file(fixture.path())?;
             let file = CoreFile::open(core.path())?;
             let image = Arc::new(file.image(Some(&exe))?.build());
