@@ -19,6 +19,10 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("leakscope-jvm", &["leakscope-graph"]),
     ("leakscope-report", &[]),
+    (
+        "leakscope-watch",
+        &["leakscope-target", "leakscope-go", "leakscope-trend"],
+    ),
     ("leakscope-trend", &[]),
     ("leakscope-trend-bench", &["leakscope-trend"]),
     (
@@ -31,6 +35,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "leakscope-jvm",
             "leakscope-report",
             "leakscope-trend",
+            "leakscope-watch",
         ],
     ),
     ("leakscope-testkit", &[]),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use leakscope_trend::{End, Millis, Rate, Scratch};
+use leakscope_trend::{Channel, End, Millis, Rate, Scratch};
 use rustc_hash::FxHashMap;
 
 use crate::case::Case;
@@ -98,14 +98,10 @@ impl Agent {
         &self.watched
     }
 
-    /// One round: discovers, samples, judges, stores.
-    ///
-    /// # Errors
-    ///
-    /// The store failed; what was sampled is judged all the same in the next round.
-    pub fn round(&mut self, now: Millis) -> Result<RoundReport, StoreError> {
+    /// One round: discovers, samples, judges, stores. What fails is a gap, and the rest goes on.
+    pub fn round(&mut self, now: Millis) -> RoundReport {
         let mut report = RoundReport::default();
-        self.discover(now, &mut report)?;
+        self.discover(now, &mut report);
         self.groups.begin_round();
         let mut rows = Vec::new();
         let mut gone = Vec::new();
@@ -113,10 +109,11 @@ impl Agent {
         self.fetch_metrics(now, &mut rows);
         report.processes = self.watched.len();
         report.ended = gone.len();
-        self.store.write(&rows, &mut report.verdicts)?;
+        let mut stored = self.store.write(&rows, &mut report.verdicts);
         for (index, ended) in gone.into_iter().rev() {
-            self.end(index, ended, now)?;
+            stored = stored.and(self.end(index, ended, now));
         }
+        stored = stored.and(self.tidy(now));
         self.note(&report.verdicts);
         for (reason, count) in self.discovery.gaps() {
             report.gaps.insert(reason.to_owned(), count);
@@ -124,10 +121,13 @@ impl Agent {
         for (_, reason) in self.silent.values() {
             *report.gaps.entry(reason.clone()).or_insert(0) += 1;
         }
+        // A full disk is no reason to stop watching: verdicts are told all the same, with the number 0.
+        if let Err(error) = stored {
+            report.gaps.insert(error.to_string(), 1);
+        }
         self.gaps.clone_from(&report.gaps);
         self.rounds += 1;
-        self.tidy(now)?;
-        Ok(report)
+        report
     }
 
     /// Stores what is not stored yet. To be called at the end.
@@ -145,7 +145,7 @@ impl Agent {
         self.store.write(&complete, &mut [])
     }
 
-    fn discover(&mut self, now: Millis, report: &mut RoundReport) -> Result<(), StoreError> {
+    fn discover(&mut self, now: Millis, report: &mut RoundReport) {
         let known: FxHashMap<i32, u64> = self
             .watched
             .iter()
@@ -164,10 +164,14 @@ impl Agent {
         }
         report.discovered = found.len().min(room);
         for process in found.into_iter().take(room) {
-            let watched = self.admit(process, now)?;
-            self.watched.push(watched);
+            // One that the store has no room for is found again in the next round.
+            match self.admit(process, now) {
+                Ok(watched) => self.watched.push(watched),
+                Err(error) => {
+                    report.gaps.insert(error.to_string(), 1);
+                }
+            }
         }
-        Ok(())
     }
 
     /// Starts to watch a process, or goes on where an earlier run of the watcher stopped.
@@ -234,6 +238,11 @@ impl Agent {
         let (mut values, mut complete) = (Vec::new(), Vec::new());
         for (index, watched) in self.watched.iter_mut().enumerate() {
             for ruling in watched.case.evaluate(turn, trend, &mut self.scratch) {
+                // That nothing is known of a heap is worth a line; of a count that has just been seen it is not.
+                let is_heap = ruling.about == Channel::HeapFloor.name();
+                if ruling.change.from == ruling.change.verdict && !is_heap {
+                    continue;
+                }
                 verdicts.push(Verdict::new(watched.id, watched.who.clone(), ruling));
             }
             match watched.sample(&mut round, &mut values) {

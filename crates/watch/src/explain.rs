@@ -170,16 +170,18 @@ fn shown(rows: &[Row], about: &str) -> Vec<SeriesShown> {
 fn turning(verdict: &Verdict) -> Vec<Turning> {
     let rose = matches!(verdict.verdict.as_str(), "leak" | "suspect");
     let margin = |test: &TestSeen| {
-        let scale = test.bound.abs().max(f64::MIN_POSITIVE);
-        (test.value - test.bound).abs() / scale
+        let (value, bound) = test.value.zip(test.bound)?;
+        Some((value - bound).abs() / bound.abs().max(f64::MIN_POSITIVE))
     };
     let mut turning: Vec<Turning> = verdict
         .tests
         .iter()
         .filter(|test| test.passed == rose)
-        .map(|test| Turning {
-            test: test.clone(),
-            margin: margin(test),
+        .filter_map(|test| {
+            Some(Turning {
+                margin: margin(test)?,
+                test: test.clone(),
+            })
         })
         .collect();
     turning.sort_by(|a, b| a.margin.total_cmp(&b.margin));

@@ -19,6 +19,8 @@ pub(crate) struct Recorder {
 struct Folded {
     series: Series,
     floors: Floors,
+    /// When the newest sample was taken.
+    pushed: Option<Millis>,
     /// Start of the newest bucket that became a row.
     written: Option<Millis>,
 }
@@ -38,7 +40,7 @@ impl Recorder {
     /// Nothing recorded yet, in buckets of this length.
     pub(crate) fn new(bucket: Millis) -> Self {
         Self {
-            bucket,
+            bucket: bucket.max(1),
             folded: Vec::new(),
             changed: Vec::new(),
         }
@@ -58,6 +60,7 @@ impl Recorder {
             self.folded.push(Folded {
                 series: series.clone(),
                 floors: Floors::new(fold, self.bucket, HELD),
+                pushed: None,
                 written: None,
             });
             self.folded.len() - 1
@@ -65,8 +68,15 @@ impl Recorder {
         if let Some(folded) = self.folded.get_mut(index)
             && value.is_finite()
         {
+            // A bucket is closed at its own end: a long gap behind it would clear it away.
+            if let Some(last) = folded.pushed.replace(at) {
+                let end = (last.div_euclid(self.bucket) + 1) * self.bucket;
+                if at >= end {
+                    folded.floors.close(end);
+                    folded.collect(rows);
+                }
+            }
             folded.floors.push(at, value);
-            folded.collect(rows);
         }
     }
 
@@ -86,12 +96,17 @@ impl Recorder {
     /// Rows of the buckets that are still open, for a store that outlives this run.
     pub(crate) fn flush(&self, rows: &mut Vec<Row>) {
         for folded in &self.folded {
+            let Some(pushed) = folded.pushed else {
+                continue;
+            };
             let mut last = Folded {
+                pushed: folded.pushed,
                 series: folded.series.clone(),
                 floors: folded.floors.clone(),
                 written: folded.written,
             };
-            last.floors.close(Millis::MAX);
+            last.floors
+                .close((pushed.div_euclid(self.bucket) + 1) * self.bucket);
             last.collect(rows);
         }
     }
@@ -126,11 +141,11 @@ mod tests {
             Series::Signal(Signal::HeapFloor),
             Series::Signal(Signal::Limit),
         );
-        for (at, value) in [(0, 5.0), (9, 3.0), (12, 4.0), (35, 7.0)] {
+        for (at, value) in [(0, 5.0), (9, 3.0), (12, 4.0), (935, 7.0)] {
             recorder.push(at, &floor, value, &mut rows);
             recorder.push(at, &limit, 100.0, &mut rows);
         }
-        recorder.push(36, &limit, 200.0, &mut rows);
+        recorder.push(936, &limit, 200.0, &mut rows);
         let seen = |rows: &[Row]| -> Vec<(String, Millis, f64)> {
             rows.iter()
                 .map(|r| (r.series.name().to_owned(), r.at, r.value))
@@ -140,11 +155,11 @@ mod tests {
             ("limit".to_owned(), 0, 100.0),
             ("heap_floor".to_owned(), 0, 3.0),
             ("heap_floor".to_owned(), 10, 4.0),
-            ("limit".to_owned(), 36, 200.0),
+            ("limit".to_owned(), 936, 200.0),
         ];
         assert_eq!(seen(&rows), expected);
         rows.clear();
         recorder.flush(&mut rows);
-        assert_eq!(seen(&rows), [("heap_floor".to_owned(), 30, 7.0)]);
+        assert_eq!(seen(&rows), [("heap_floor".to_owned(), 930, 7.0)]);
     }
 }

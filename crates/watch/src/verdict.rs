@@ -35,10 +35,10 @@ pub struct Who {
 pub struct TestSeen {
     /// Which.
     pub name: String,
-    /// What was seen.
-    pub value: f64,
-    /// What it was compared with.
-    pub bound: f64,
+    /// What was seen; `None` where it is no finite number.
+    pub value: Option<f64>,
+    /// What it was compared with; `None` where a shape was looked for, not a number.
+    pub bound: Option<f64>,
     /// Whether it passed.
     pub passed: bool,
 }
@@ -133,10 +133,11 @@ impl Verdict {
 
 impl TestSeen {
     pub(crate) fn of(test: &leakscope_trend::Test) -> Self {
+        let finite = |value: f64| Some(value).filter(|v| v.is_finite());
         Self {
             name: test.name.name().to_owned(),
-            value: test.value,
-            bound: test.bound,
+            value: finite(test.value),
+            bound: finite(test.bound),
             passed: test.passed,
         }
     }
