@@ -237,6 +237,26 @@ impl JvmHeap {
         })
     }
 
+    /// The collection whose head this object is.
+    pub fn collection(&self, object: ObjIx) -> Option<&Collection> {
+        let at = self
+            .collections
+            .binary_search_by_key(&object.0, |c| c.object);
+        at.ok().map(|at| &self.collections[at])
+    }
+
+    /// Reached objects whose class is not in the dump.
+    pub fn unknown_class(&self) -> Amount {
+        let mut sum = Amount::default();
+        for row in &self.histogram.reachable {
+            if self.names.is_unknown(row.type_) {
+                sum.objects += row.count;
+                sum.bytes = sum.bytes.saturating_add(row.bytes);
+            }
+        }
+        sum
+    }
+
     /// The class an object is of, as Java spells it.
     pub fn type_name(&self, object: ObjIx) -> std::borrow::Cow<'_, str> {
         self.names.type_name(self.graph.type_of(object))

@@ -80,6 +80,11 @@ impl Names {
         self.roots.group_key(group)
     }
 
+    /// Whether a type stands for objects whose class is not in the dump.
+    pub(crate) fn is_unknown(&self, type_: TypeIx) -> bool {
+        type_.0 < Types::UNKNOWN
+    }
+
     fn row(&self, type_: TypeIx) -> Option<&Row> {
         self.rows.get(type_.index())
     }

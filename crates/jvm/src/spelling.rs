@@ -2,7 +2,7 @@
 
 /// `java/util/Map$Entry` as `java.util.Map$Entry`, `[[I` as `int[][]`. The addresses in the names of hidden classes
 /// (`Main$$Lambda/0x00007f...`, JEP 371) are left out: they differ in every run.
-pub(crate) fn java_name(internal: &str) -> String {
+pub fn java_name(internal: &str) -> String {
     let depth = internal.bytes().take_while(|b| *b == b'[').count();
     let element = &internal[depth..];
     let element = match element {
@@ -52,7 +52,7 @@ pub(crate) fn primitive_array(type_: u8) -> &'static str {
 }
 
 /// The package of a class by its name; empty where it has none.
-pub(crate) fn package_of(name: &str) -> &str {
+pub fn package_of(name: &str) -> &str {
     name.rfind('.').map_or("", |dot| &name[..dot])
 }
 

@@ -45,6 +45,9 @@ pub(crate) struct Types {
 const PRIMITIVES: u8 = 12;
 
 impl Types {
+    /// Types below this one are of objects whose class is not in the dump.
+    pub(crate) const UNKNOWN: u32 = 2;
+
     pub(crate) fn of(classes: &ClassTable) -> Self {
         let mut types = Self::default();
         types.unknown = types.push("unknown class", Sort::Objects);

@@ -36,14 +36,16 @@ pub use core_file::{
 };
 pub use discover::{ProcessSummary, find_by_name, map_exe, processes};
 pub use error::{Error, Fault};
-pub use hygiene::{Dropped, SudoCaller, drop_privileges, no_core_dumps, raise_oom_score_adj};
+pub use hygiene::{
+    Dropped, SudoCaller, drop_privileges, no_core_dumps, raise_oom_score_adj, return_free_memory,
+};
 pub use image::{Image, ImageBuilder, Source};
 pub use inside::{list_inside, read_inside};
 pub use live::{
     Capture, CaptureOptions, Identity, LiveProcess, MappingUsage, Method, Phase, Residency,
     StopReport, memory_headroom,
 };
-pub use mapped::{map_file, map_open_file};
+pub use mapped::{forget_pages, map_file, map_open_file};
 pub use memory::{Memory, ReadRequest};
 pub use planner::{CopyPlan, CopyPlanner, PlanError};
 pub use private_file::PrivateFile;

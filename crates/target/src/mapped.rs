@@ -42,7 +42,7 @@ pub fn map_open_file(file: &File) -> std::io::Result<Arc<Mmap>> {
 }
 
 /// Lets the kernel drop the whole pages of `[from, to)` from this process; a later read brings them back from the file.
-pub(crate) fn forget_pages(file: &Mmap, from: usize, to: usize) {
+pub fn forget_pages(file: &Mmap, from: usize, to: usize) {
     let from = from.next_multiple_of(4096);
     let to = to.min(file.len()) & !4095;
     if from < to {
