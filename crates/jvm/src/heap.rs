@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::gaps::Gaps;
 use crate::hprof::header::Header;
 use crate::hprof::scan::Scanned;
-use crate::hprof::sub::{RawRoot, RootTag};
+use crate::hprof::sub::RawRoot;
 use crate::index::Index;
 use crate::kind::Parts;
 use crate::layout::Layout;

@@ -1,0 +1,136 @@
+//! A heap dump of a JVM as a target.
+
+use std::ffi::OsStr;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use leakscope_jvm::{Input, JvmHeap, Packing, unpack};
+use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text};
+use leakscope_target::{forget_pages, map_file, return_free_memory};
+
+use super::{How, Subject};
+use crate::failure::Failure;
+use crate::heap::AnyHeap;
+use crate::progress::Progress;
+
+/// Bytes that tell a dump, packed or not.
+const START: usize = 32;
+
+/// Whether the file at `path` is a heap dump, packed or not.
+pub(super) fn is_one(path: &Path) -> bool {
+    let Ok(file) = std::fs::File::open(path) else {
+        return false;
+    };
+    if !file.metadata().is_ok_and(|m| m.is_file()) {
+        return false;
+    }
+    let mut start = Vec::new();
+    let read = (&file).take(1 << 16).read_to_end(&mut start);
+    read.is_ok() && starts_as_one(&start)
+}
+
+/// Whether what begins with `start` is a heap dump, packed or not.
+fn starts_as_one(start: &[u8]) -> bool {
+    let packing = Packing::of(start);
+    let mut plain = Vec::new();
+    let stream = unpack(packing, Box::new(start));
+    // The rest is missing: what could be unpacked is all that matters.
+    let _ = stream.map(|s| s.take(START as u64).read_to_end(&mut plain));
+    leakscope_jvm::Header::is_one(&plain)
+}
+
+/// Reads the dump at `path`.
+pub(super) fn read(path: &Path, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+    progress.phase("reading the heap dump");
+    let file = map_file(path)?;
+    how.drop_privileges(progress);
+    let done = |range: Range<usize>| forget_pages(&file, range.start, range.end);
+    let input = match Packing::of(&file) {
+        Packing::None => Input::Bytes {
+            bytes: &file,
+            done: &done,
+        },
+        packing => Input::Stream(unpacked(packing, &file, path)?),
+    };
+    let heap = build(input, path.as_os_str())?;
+    Ok(subject(heap, path.as_os_str(), progress))
+}
+
+fn unpacked<'a>(
+    packing: Packing,
+    bytes: &'a [u8],
+    path: &Path,
+) -> Result<Box<dyn Read + Send + 'a>, Failure> {
+    leakscope_jvm::unpack_bytes(packing, bytes)
+        .map_err(|source| not_read(path.as_os_str(), source.into()))
+}
+
+/// Reads a dump from standard input.
+pub(super) fn read_stdin(how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+    progress.phase("reading the heap dump from standard input");
+    how.drop_privileges(progress);
+    let name = OsStr::new("-");
+    let failed = |source: io::Error| not_read(name, source.into());
+    let mut start = Vec::new();
+    let mut stdin = io::stdin();
+    let _ = stdin
+        .by_ref()
+        .take(START as u64)
+        .read_to_end(&mut start)
+        .map_err(failed)?;
+    let packing = Packing::of(&start);
+    let stream = io::Cursor::new(start).chain(stdin);
+    let stream = unpack(packing, Box::new(stream)).map_err(failed)?;
+    let heap = build(Input::Stream(stream), name)?;
+    Ok(subject(heap, name, progress))
+}
+
+fn build(input: Input<'_>, name: &OsStr) -> Result<JvmHeap, Failure> {
+    let heap = JvmHeap::build(input).map_err(|source| not_read(name, source))?;
+    return_free_memory();
+    Ok(heap)
+}
+
+fn not_read(name: &OsStr, source: leakscope_jvm::Error) -> Failure {
+    Failure::HeapDump {
+        dump: name.as_bytes().to_vec(),
+        source,
+    }
+}
+
+fn subject(heap: JvmHeap, name: &OsStr, progress: &Progress) -> Subject {
+    let mut gaps = Vec::new();
+    if let Some(cut) = heap.cut {
+        progress.remark(&format!(
+            "the heap dump is truncated: it ends within what begins at offset {cut}, so the answer is partial"
+        ));
+        gaps.push(Gap {
+            reason: "the heap dump is truncated: file offset".into(),
+            count: 1,
+            examples: vec![leakscope_report::Address(cut)],
+        });
+    }
+    let target = Target {
+        heap_dump: Some(Text::new(name.as_bytes())),
+        runtime: Some("jvm".into()),
+        runtime_version: Some(Text::new(format!("HPROF 1.0.{}", heap.header.version))),
+        ..Target::of(TargetKind::HeapDump)
+    };
+    let taken_at = i64::try_from(heap.header.millis).ok();
+    let taken_at = taken_at.and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    let capture = Capture {
+        taken_at: taken_at.map(|t| format!("{t:.3}")),
+        threads: Some(heap.threads.len() as u64),
+        ..Capture::of(Method::HeapDump)
+    };
+    Subject {
+        heap: AnyHeap::Jvm(Box::new(heap)),
+        target,
+        capture,
+        gaps,
+        rss: None,
+        residency: None,
+    }
+}
