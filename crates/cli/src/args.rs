@@ -2,6 +2,8 @@
 
 mod replay;
 
+mod watch;
+
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt;
@@ -12,6 +14,7 @@ use clap::builder::BoolishValueParser;
 use clap::{Args, ColorChoice, Parser, Subcommand, ValueEnum};
 
 pub(crate) use replay::{ReplayArgs, ReplayRuntime};
+pub(crate) use watch::{AgentArgs, ExplainArgs};
 
 /// What stands above the examples of `--help`.
 const ENVIRONMENT: &str = "\
@@ -84,6 +87,16 @@ pub(crate) enum Command {
         after_long_help = "Leaked are those that wait for something that nothing which can still run leads to, by the rule of Go 1.27's own profile.\n\nEXAMPLES\n  leakscope goroutines 4242\n  leakscope goroutines leak.lks --json"
     )]
     Goroutines(HeapArgs),
+    /// List who allocated what is alive, by the runtime's own samples
+    #[command(
+        after_long_help = "What is alive is told as of the capture; what the program's own heap profile says stands beside it. Nothing is told of programs that link nothing that reads a profile.\n\nEXAMPLES\n  leakscope sites 4242\n  leakscope sites leak.lks --json"
+    )]
+    Sites(HeapArgs),
+    /// Show where every resident byte is, and how the collector is paced
+    #[command(
+        after_long_help = "Adds up to the kernel's own count of each mapping; what differs is told as a remainder.\n\nEXAMPLES\n  leakscope ledger 4242\n  leakscope ledger leak.lks --json"
+    )]
+    Ledger(HeapArgs),
     /// Show what grew between captures
     #[command(
         after_long_help = "EXAMPLES\n  leakscope diff before.lks 4242\n  leakscope diff monday.lks tuesday.lks wednesday.lks"
@@ -109,6 +122,16 @@ pub(crate) enum Command {
         after_long_help = "HISTORY is CSV under the header time_unix_s,channel,value, or the JSON that Prometheus answers to /api/v1/query_range. Channels: heap_floor, rss, native, count, load, limit, heap_max, gogc, start_time. With --json, a line for each change of a verdict.\n\nEXAMPLES\n  leakscope replay history.csv --runtime go\n  leakscope replay range.json --runtime jvm --svg floors.svg --json\n  leakscope replay --prometheus http://localhost:9090 --query 'heap_floor=go_gc_heap_live_bytes{pod=\"a\"}'"
     )]
     Replay(ReplayArgs),
+    /// Watch Go programs and JVMs, and say which one leaks
+    #[command(
+        after_long_help = "Nothing is stopped or changed: counters that runtimes keep, and what the kernel tells, are read every 30 s. Each verdict that changes is a line of JSON. docs/agent.md lists the keys of the configuration.\n\nEXAMPLES\n  leakscope agent --observe\n  leakscope agent --observe sessiond --store watch.db --listen 127.0.0.1:9464\n  leakscope agent --observe --config leakscope.toml"
+    )]
+    Agent(AgentArgs),
+    /// Show a verdict again: series, windows, tests, what would change it
+    #[command(
+        after_long_help = "EXAMPLES\n  leakscope explain 17 --store watch.db\n  leakscope explain 17 --config leakscope.toml --json"
+    )]
+    Explain(ExplainArgs),
     /// Show this machine's Go processes and whether they can be read
     #[command(after_long_help = "EXAMPLES\n  leakscope ps\n  leakscope ps --json")]
     Ps(Rows),

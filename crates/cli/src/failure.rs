@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why a command failed. What to say about it is in [`crate::advice`].
 #[derive(Debug)]
@@ -45,6 +46,40 @@ pub(crate) enum Failure {
         /// The file that was to be one.
         path: PathBuf,
     },
+    /// A heap dump that cannot be read.
+    HeapDump {
+        /// Its path, raw.
+        dump: Vec<u8>,
+        /// Why not.
+        source: leakscope_jvm::Error,
+    },
+    /// What was asked takes a process or a core or snapshot of one.
+    NotOfDumps {
+        /// The dump, raw.
+        dump: Vec<u8>,
+    },
+    /// A JVM that cannot be asked, or refuses.
+    Attach(leakscope_target::AttachError),
+    /// A JVM would stand still for longer than allowed; it was not asked.
+    JvmPause {
+        /// What would make it.
+        what: &'static str,
+        /// How long it would stand still.
+        predicted: Duration,
+        /// How long it may.
+        max_stop: Duration,
+        /// Bytes of its heap.
+        heap: u64,
+    },
+    /// A JVM answers by standing still, which was ruled out.
+    JvmStops {
+        /// What would make it.
+        what: &'static str,
+    },
+    /// A JVM's dump without values was asked for.
+    JvmValues,
+    /// A JVM's dump was asked for on standard output.
+    JvmToStdout,
     /// A heap with more in it than can be told apart.
     TooLarge(leakscope_graph::TooLarge),
     /// What was asked takes values, and the snapshot was written without.
@@ -68,6 +103,10 @@ pub(crate) enum Failure {
     },
     /// What cannot be simulated.
     Simulate(crate::commands::simulate::Refused),
+    /// The store of the agent, or a decision in it.
+    Watch(leakscope_watch::ExplainError),
+    /// A verdict was to be explained, and no store is named.
+    NoStore,
     /// Signals cannot be handled, or this process cannot protect itself.
     Setup {
         /// What failed.
@@ -75,6 +114,15 @@ pub(crate) enum Failure {
         /// The kernel's word.
         source: io::Error,
     },
+}
+
+impl From<leakscope_target::AttachError> for Failure {
+    fn from(error: leakscope_target::AttachError) -> Self {
+        match error {
+            leakscope_target::AttachError::Target(error) => Self::Target(error),
+            other => Self::Attach(other),
+        }
+    }
 }
 
 impl From<leakscope_target::Error> for Failure {
@@ -104,5 +152,17 @@ impl From<leakscope_go::heap::BuildError> for Failure {
 impl From<leakscope_graph::TooLarge> for Failure {
     fn from(error: leakscope_graph::TooLarge) -> Self {
         Self::TooLarge(error)
+    }
+}
+
+impl From<leakscope_watch::StoreError> for Failure {
+    fn from(error: leakscope_watch::StoreError) -> Self {
+        Self::Watch(error.into())
+    }
+}
+
+impl From<leakscope_watch::ExplainError> for Failure {
+    fn from(error: leakscope_watch::ExplainError) -> Self {
+        Self::Watch(error)
     }
 }

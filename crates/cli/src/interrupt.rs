@@ -57,3 +57,18 @@ pub(crate) fn held<T>(critical: impl FnOnce() -> T) -> T {
         _ => result,
     }
 }
+
+/// Runs `work`, which asks now and then whether it is to stop, to its end. A signal stops it instead of ending this process
+/// at once; after SIGINT the status says so, and SIGTERM and SIGHUP are how a service is told that it is done.
+pub(crate) fn until_told<T>(work: impl FnOnce(&dyn Fn() -> bool) -> T) -> T {
+    let Some(flags) = FLAGS.get() else {
+        return work(&|| false);
+    };
+    flags.at_once.store(false, Ordering::SeqCst);
+    let result = work(&|| flags.waiting.load(Ordering::SeqCst) != 0);
+    flags.at_once.store(true, Ordering::SeqCst);
+    if i32::try_from(flags.waiting.load(Ordering::SeqCst)) == Ok(SIGINT) {
+        signal_hook::low_level::exit(status(SIGINT));
+    }
+    result
+}

@@ -8,7 +8,9 @@ mod args;
 mod commands;
 mod failure;
 mod head;
+mod heap;
 mod interrupt;
+mod jvm;
 mod output;
 mod progress;
 mod read;
@@ -67,11 +69,15 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         Command::Histo(args) => commands::heap::histo(args, &cli.common, progress),
         Command::Maps(args) => commands::heap::maps(args, &cli.common, progress),
         Command::Goroutines(args) => commands::heap::goroutines(args, &cli.common, progress),
+        Command::Sites(args) => commands::sites::sites(args, &cli.common, progress),
+        Command::Ledger(args) => commands::sites::ledger(args, &cli.common, progress),
         Command::Why(args) => commands::heap::why(args, &cli.common, progress),
         Command::Diff(args) => commands::heap::diff(args, &cli.common, progress),
         Command::Top(args) => commands::top::run(args, &cli.common),
         Command::Snap(args) => commands::snap::run(args, &cli.common, progress),
         Command::Replay(args) => commands::replay::run(args, &cli.common, progress),
+        Command::Agent(args) => commands::agent::run(args, &cli.common, progress),
+        Command::Explain(args) => commands::explain::run(args, &cli.common),
         Command::Ps(rows) => commands::ps::run(*rows, &cli.common),
         Command::Doctor { pid } => commands::doctor::run(*pid, &cli.common),
         Command::Simulate(args) => commands::simulate::run(args, &cli.common),

@@ -98,6 +98,24 @@ pub(crate) fn write(bytes: &[u8], options: &Common) -> Result<(), Failure> {
     })
 }
 
+/// Writes a line of a log: to standard output at once, or to the end of the file, which the first line makes.
+pub(crate) fn append(line: &[u8], options: &Common) -> Result<(), Failure> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let Some(path) = file(options) else {
+        return to_stdout(line);
+    };
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .and_then(|mut log| log.write_all(line))
+        .map_err(|source| Failure::Output {
+            path: path.to_owned(),
+            source,
+        })
+}
+
 /// The file to write to, if it is not standard output.
 fn file(options: &Common) -> Option<&Path> {
     options

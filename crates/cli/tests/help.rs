@@ -5,7 +5,9 @@ mod support;
 use anyhow::{Result, ensure};
 use support::{leakscope, run};
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
+    "sites",
+    "ledger",
     "analyze",
     "histo",
     "maps",

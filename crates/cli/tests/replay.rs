@@ -21,8 +21,17 @@ fn csv(folder: &TempDir, scenario: Scenario) -> Result<PathBuf> {
     let mut text = "time_unix_s,channel,value\n".to_owned();
     for sample in &history.samples {
         let at = START + sample.at as f64 / 1e3;
-        let start = if sample.signal.name() == "start_time" { START } else { 0.0 };
-        writeln!(text, "{at},{},{}", sample.signal.name(), sample.value + start)?;
+        let start = if sample.signal.name() == "start_time" {
+            START
+        } else {
+            0.0
+        };
+        writeln!(
+            text,
+            "{at},{},{}",
+            sample.signal.name(),
+            sample.value + start
+        )?;
     }
     let path = folder.path().join(format!("{scenario:?}.csv"));
     std::fs::write(&path, text)?;
@@ -51,10 +60,21 @@ fn a_leak_is_a_leak_and_a_daily_wave_is_none() -> Result<()> {
     let leak = csv(&folder, Scenario::LinearLeak)?;
     let found = lines(&replay(&leak, &["--json", "--runtime", "go"])?)?;
     ensure!(leaks(&found) > 0, "{found:?}");
-    let of = found.iter().find(|l| l["verdict"] == "leak").context("a leak")?;
+    let of = found
+        .iter()
+        .find(|l| l["verdict"] == "leak")
+        .context("a leak")?;
     ensure!(of["channel"] == "heap_floor", "{of}");
-    for number in ["time_unix_s", "risk", "slope_bytes_per_s", "time_to_exhaustion_s"] {
-        ensure!(of[number].as_f64().is_some_and(|n| n > 0.0), "{number}: {of}");
+    for number in [
+        "time_unix_s",
+        "risk",
+        "slope_bytes_per_s",
+        "time_to_exhaustion_s",
+    ] {
+        ensure!(
+            of[number].as_f64().is_some_and(|n| n > 0.0),
+            "{number}: {of}"
+        );
     }
     ensure!(of["tests"].as_array().is_some_and(|t| t.len() > 5), "{of}");
     let wave = csv(&folder, Scenario::Diurnal)?;
@@ -70,7 +90,11 @@ fn the_page_has_a_plot_and_the_reason_and_svg_goes_into_a_file() -> Result<()> {
     let svg = folder.path().join("floors.svg");
     let run = replay(&leak, &["--svg", svg.to_str().context("a path")?])?;
     let page = run.page()?;
-    for word in ["heap_floor, full at", "why heap_floor was a leak", "passed  pace"] {
+    for word in [
+        "heap_floor, full at",
+        "why heap_floor was a leak",
+        "passed  pace",
+    ] {
         ensure!(page.contains(word), "no {word} in {page}");
     }
     let picture = std::fs::read_to_string(&svg)?;
@@ -84,12 +108,18 @@ fn lines_that_cannot_be_read_are_named_and_the_rest_is_judged() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let path = csv(&folder, Scenario::LinearLeak)?;
     let mut text = std::fs::read_to_string(&path)?;
-    text.insert_str("time_unix_s,channel,value\n".len(), "soon,rss,5\n1790000000,\x1b[31m,5\n");
+    text.insert_str(
+        "time_unix_s,channel,value\n".len(),
+        "soon,rss,5\n1790000000,\x1b[31m,5\n",
+    );
     std::fs::write(&path, text)?;
     let run = replay(&path, &[])?;
     let page = run.page()?;
     ensure!(page.contains("line 2: \"soon\" is no time"), "{page}");
-    ensure!(page.contains("line 3: ") && page.contains("why heap_floor"), "{page}");
+    ensure!(
+        page.contains("line 3: ") && page.contains("why heap_floor"),
+        "{page}"
+    );
     let json = replay(&path, &["--json"])?;
     ensure!(json.err.contains("line 2"), "{}", json.err);
     ensure!(leaks(&lines(&json)?) > 0);
@@ -112,9 +142,21 @@ fn what_is_no_history_is_refused_by_its_cause() -> Result<()> {
         replay(&path, &[])?.failed_with("history.unreadable");
     }
     replay(&folder.path().join("none"), &[])?.failed_with("history.unreadable");
-    let server = leakscope(["replay", "--prometheus", "http://127.0.0.1:1", "--query", "up"])?;
+    let server = leakscope([
+        "replay",
+        "--prometheus",
+        "http://127.0.0.1:1",
+        "--query",
+        "up",
+    ])?;
     server.failed_with("history.unreadable");
-    let secure = leakscope(["replay", "--prometheus", "https://localhost", "--query", "up"])?;
+    let secure = leakscope([
+        "replay",
+        "--prometheus",
+        "https://localhost",
+        "--query",
+        "up",
+    ])?;
     secure.failed_with("history.unreadable");
     Ok(())
 }
@@ -124,7 +166,10 @@ fn every_error_of_a_configuration_is_named_at_once() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let history = csv(&folder, Scenario::Flat)?;
     let path = folder.path().join("leakscope.toml");
-    std::fs::write(&path, "sense = 1\n[tests]\nz = \"x\"\n\n[floors]\nbucket = \"5\"\n")?;
+    std::fs::write(
+        &path,
+        "sense = 1\n[tests]\nz = \"x\"\n\n[floors]\nbucket = \"5\"\n",
+    )?;
     let run = replay(&history, &["--config", path.to_str().context("a path")?])?;
     run.failed_with("config.invalid");
     for line in ["line 1:", "line 3:", "line 6:"] {
@@ -151,7 +196,10 @@ fn windows_of_seconds_come_from_the_configuration_alone() -> Result<()> {
     let path = folder.path().join("fast.csv");
     std::fs::write(&path, text)?;
     let config = config.to_str().context("a path")?;
-    let found = lines(&replay(&path, &["--json", "--runtime", "jvm", "--config", config])?)?;
+    let found = lines(&replay(
+        &path,
+        &["--json", "--runtime", "jvm", "--config", config],
+    )?)?;
     ensure!(leaks(&found) == 1, "{found:?}");
     let usual = lines(&replay(&path, &["--json", "--runtime", "jvm"])?)?;
     ensure!(leaks(&usual) == 0, "{usual:?}");
@@ -188,7 +236,10 @@ fn a_range_of_prometheus_is_judged_from_a_file_and_from_a_server() -> Result<()>
     let from_file = replay(&path, &["--json"])?;
     let found = lines(&from_file)?;
     let leaking: Vec<&Value> = found.iter().filter(|l| l["verdict"] == "leak").collect();
-    ensure!(leaking.len() == 1 && leaking[0]["process"] == "pod=\"a\"", "{leaking:?}");
+    ensure!(
+        leaking.len() == 1 && leaking[0]["process"] == "pod=\"a\"",
+        "{leaking:?}"
+    );
 
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = format!("http://{}", listener.local_addr()?);
@@ -209,9 +260,19 @@ fn a_range_of_prometheus_is_judged_from_a_file_and_from_a_server() -> Result<()>
         Ok(String::from_utf8_lossy(&request).into_owned())
     });
     let query = "heap_floor=go_gc_heap_live_bytes{pod=~\"a|b\"}";
-    let run = leakscope(["replay", "--json", "--prometheus", &address, "--query", query])?;
+    let run = leakscope([
+        "replay",
+        "--json",
+        "--prometheus",
+        &address,
+        "--query",
+        query,
+    ])?;
     let request = server.join().map_err(|_| anyhow::anyhow!("the server"))??;
-    ensure!(request.starts_with("GET /api/v1/query_range?query=go_gc_heap"), "{request}");
+    ensure!(
+        request.starts_with("GET /api/v1/query_range?query=go_gc_heap"),
+        "{request}"
+    );
     ensure!(run.status == Some(0), "{}", run.err);
     Ok(())
 }

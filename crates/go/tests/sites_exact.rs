@@ -42,8 +42,8 @@ fn own_records(answer: &Value) -> Result<Records> {
         for (sum, name) in sums.iter_mut().zip(names) {
             *sum = number(record, name)?;
         }
-        if sums[0] > 0 {
-            add(&mut records, (pcs, sums[2] / sums[0]), sums);
+        if let Some(size) = sums[2].checked_div(sums[0]) {
+            add(&mut records, (pcs, size), sums);
         }
     }
     Ok(records)

@@ -326,12 +326,15 @@ fn thread_objects(source: &ThreadSources<'_>) -> Vec<u32> {
         .collect()
 }
 
+/// A dump that can be read a second time, and what is called for parts that are no longer needed.
+type Again<'a> = (&'a [u8], &'a (dyn Fn(Range<usize>) + Sync));
+
 /// Looks the names of threads up in the dump.
 fn name_threads(
     threads: &mut [Thread],
     source: &ThreadSources<'_>,
     dump: &Dump,
-    again: Option<(&[u8], &(dyn Fn(Range<usize>) + Sync))>,
+    again: Option<Again<'_>>,
 ) {
     let Some((bytes, done)) = again else { return };
     let mut wanted: FxHashMap<u64, u32> = FxHashMap::default();

@@ -7,7 +7,7 @@ const MAX_BYTES_PER_OBJECT: u64 = 32;
 
 /// 64 granules: which of them begin an object, and how many objects begin before.
 #[derive(Clone, Copy, Default)]
-struct Word {
+pub(crate) struct Word {
     bits: u64,
     before: u32,
 }
@@ -79,7 +79,7 @@ impl Index {
                 let granule = address.checked_sub(*base)? / 8;
                 let word = words.get((granule / 64) as usize)?;
                 let bit = 1u64 << (granule % 64);
-                if word.bits & bit == 0 || address % 8 != 0 {
+                if word.bits & bit == 0 || !address.is_multiple_of(8) {
                     return None;
                 }
                 Some(word.before + (word.bits & (bit - 1)).count_ones())

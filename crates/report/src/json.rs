@@ -106,5 +106,11 @@ mod tests {
         assert!(json.trim_end().chars().all(is_safe), "{json}");
         assert!(json.contains("ü世"));
         assert_eq!(serde_json::from_str::<String>(&json).unwrap(), name);
+        let line = String::from_utf8(to_json_line(&[name]).unwrap()).unwrap();
+        assert!(
+            line.trim_end().chars().all(is_safe) && line.ends_with("]\n"),
+            "{line}"
+        );
+        assert_eq!(serde_json::from_str::<[String; 1]>(&line).unwrap(), [name]);
     }
 }

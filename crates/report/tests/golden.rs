@@ -5,16 +5,19 @@ mod samples;
 use leakscope_report::{Page, Render};
 use unicode_width::UnicodeWidthStr;
 
-fn documents() -> [(&'static str, Box<dyn Render>); 12] {
+fn documents() -> [(&'static str, Box<dyn Render>); 15] {
     [
         ("analyze", Box::new(samples::analyze())),
         ("diff", Box::new(samples::diff())),
         ("doctor", Box::new(samples::doctor())),
+        ("explain", Box::new(samples::explain())),
         ("goroutines", Box::new(samples::goroutines())),
         ("histo", Box::new(samples::histo())),
+        ("ledger", Box::new(samples::ledger())),
         ("maps", Box::new(samples::maps_doc())),
         ("ps", Box::new(samples::ps())),
         ("simulate", Box::new(samples::simulate())),
+        ("sites", Box::new(samples::sites())),
         ("snap", Box::new(samples::snap())),
         ("top", Box::new(samples::top(3))),
         ("top-one", Box::new(samples::top(1))),

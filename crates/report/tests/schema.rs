@@ -10,7 +10,11 @@ fn folder() -> String {
 
 #[test]
 fn the_committed_schemas_are_those_of_the_code() {
-    for (name, schema) in leakscope_report::schemas() {
+    let documents = leakscope_report::schemas();
+    for (name, schema) in documents
+        .into_iter()
+        .chain(leakscope_report::line_schemas())
+    {
         let got = serde_json::to_string_pretty(&schema).unwrap() + "\n";
         let path = format!("{}/{name}.json", folder());
         if std::env::var_os("LEAKSCOPE_BLESS").is_some() {
@@ -28,11 +32,14 @@ fn every_document_obeys_its_schema() {
         leakscope_report::to_json(&samples::analyze()),
         leakscope_report::to_json(&samples::diff()),
         leakscope_report::to_json(&samples::doctor()),
+        leakscope_report::to_json(&samples::explain()),
         leakscope_report::to_json(&samples::goroutines()),
         leakscope_report::to_json(&samples::histo()),
+        leakscope_report::to_json(&samples::ledger()),
         leakscope_report::to_json(&samples::maps_doc()),
         leakscope_report::to_json(&samples::ps()),
         leakscope_report::to_json(&samples::simulate()),
+        leakscope_report::to_json(&samples::sites()),
         leakscope_report::to_json(&samples::snap()),
         leakscope_report::to_json(&samples::top(3)),
         leakscope_report::to_json(&samples::why()),

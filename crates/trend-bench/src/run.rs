@@ -100,7 +100,9 @@ pub fn run(
     let mut process = Process::new(history.runtime, &supplied(help)).with_memory(memory);
     let mut rng = Rng::fork(seed ^ 0x10_0000, history.scenario.name());
     let look = match help {
-        Help::MemoryAndEvidence(errs) | Help::Evidence(errs) => Some(look(history.scenario, errs, &mut rng)),
+        Help::MemoryAndEvidence(errs) | Help::Evidence(errs) => {
+            Some(look(history.scenario, errs, &mut rng))
+        }
         _ => None,
     };
     let mut outcome = Outcome::of(history);

@@ -34,7 +34,7 @@ pub(super) fn advice(path: &str, error: &CoreError) -> Advice {
             .fix("copy it again, if it was copied"),
         CoreError::Corrupt { .. } => about("core.corrupt").fix("take or copy it again"),
         CoreError::Jvm => about("core.jvm")
-            .fix("jmap -dump:format=b,file=heap.hprof EXECUTABLE CORE, and a tool for Java heaps"),
+            .fix("jmap -dump:format=b,file=heap.hprof EXECUTABLE CORE, then leakscope analyze heap.hprof"),
         CoreError::NotAnExecutable => about("core.executable").fix(right_exe),
         CoreError::Mismatch { .. }
         | CoreError::MismatchedBytes { .. }

@@ -16,9 +16,8 @@ pub(super) fn advice(error: &Error) -> Advice {
         Error::Not64Bit | Error::Machine { .. } => {
             about("go.machine").fix("only x86-64 programs can be read")
         }
-        Error::NotGo { hint: NotGo::Jvm } => {
-            about("go.jvm").fix("jcmd PID GC.heap_dump heap.hprof, and a tool for Java heaps")
-        }
+        Error::NotGo { hint: NotGo::Jvm } => about("go.jvm")
+            .fix("leakscope snap PID -o heap.hprof, then leakscope analyze heap.hprof"),
         Error::NotGo { .. } => {
             about("go.not-go").fix("list the Go processes of this machine: leakscope ps")
         }

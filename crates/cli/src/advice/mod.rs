@@ -1,10 +1,13 @@
 //! What to say about a failure: the cause, the values seen, and what helps. One total function over typed errors.
 
+mod attach;
 mod core_file;
 mod go;
+mod heap_dump;
 mod simulate;
 mod snapshot;
 mod target;
+mod watch;
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -112,6 +115,18 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
         Failure::TooLarge(error) => {
             Advice::of("heap.too-large", error).fix("leakscope histo and maps need less")
         }
+        Failure::Attach(error) => attach::advice(error),
+        Failure::JvmPause {
+            what,
+            predicted,
+            max_stop,
+            heap,
+        } => attach::pause(what, *predicted, *max_stop, *heap),
+        Failure::JvmStops { what } => attach::stops(what),
+        Failure::JvmValues => attach::values(),
+        Failure::JvmToStdout => attach::to_stdout(),
+        Failure::HeapDump { dump, source } => heap_dump::advice(dump, source),
+        Failure::NotOfDumps { dump } => heap_dump::not_of_dumps(dump),
         Failure::NeedsValues { target } => Advice::new(
             "snapshot.needs-values",
             format!(
@@ -145,6 +160,12 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
             ))
         }
         Failure::Simulate(refused) => simulate::advice(refused),
+        Failure::Watch(error) => watch::advice(error),
+        Failure::NoStore => Advice::new(
+            "store.missing",
+            "no store is named to look the verdict up in",
+        )
+        .fix("name the agent's store: --store FILE, or its configuration: --config FILE"),
         Failure::Setup { what, source } => {
             Advice::new("own.setup", format!("cannot {what}: {source}"))
                 .fix("run leakscope where seccomp filters and resource limits allow it")

@@ -7,9 +7,9 @@ use crate::args::{Common, DiffArgs, HeapArgs, SumsArgs, WhyArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::read::{Subject, read, read_one_of_many, read_with_values};
-use crate::views::diff::Sums;
 use crate::views::Overview;
-use crate::{output, views};
+use crate::views::diff::Sums;
+use crate::{jvm, output, views};
 
 /// Suspects of the overview, and groups of goroutines; in JSON also rows of its tables.
 const OVERVIEW: usize = 10;
@@ -48,6 +48,9 @@ pub(crate) fn histo(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
+    if let Some(pid) = jvm::is_meant(&args.heap.target.target) {
+        return jvm::histo(pid, &args.heap, options, progress);
+    }
     let view = |subject: &Subject, limit| views::histo(subject, args.retained, limit);
     show(&args.heap, options, progress, LIST, view)
 }

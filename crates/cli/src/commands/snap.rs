@@ -7,15 +7,18 @@ use leakscope_report::{Coverage, Document, SnapDoc, Text};
 use crate::args::{Common, SnapArgs};
 use crate::failure::Failure;
 use crate::head::head;
-use crate::output;
 use crate::progress::Progress;
 use crate::read::{Snapped, snap};
+use crate::{jvm, output};
 
 pub(crate) fn run(
     args: &SnapArgs,
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
+    if let Some(pid) = jvm::is_meant(&args.target.target) {
+        return jvm::snap(pid, args, options, progress);
+    }
     let Snapped {
         path,
         size,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use leakscope_target::{Error, SnapshotFile, find_by_name};
 
+use super::heap_dump;
 use crate::failure::Failure;
 
 /// Where to look.
@@ -15,8 +16,10 @@ use crate::failure::Failure;
 pub(super) enum Place {
     /// A live process.
     Process(i32),
-    /// A file: a snapshot, or supposed to be a core.
+    /// A file: a snapshot, a heap dump, or supposed to be a core.
     File(PathBuf),
+    /// A heap dump on standard input.
+    Stdin,
 }
 
 /// What `given` means. A number is a process id; what has a slash is a path; a core or snapshot in the present folder goes before a
@@ -25,9 +28,12 @@ pub(super) fn locate(given: &OsStr) -> Result<Place, Failure> {
     if let Some(pid) = given.to_str().and_then(|text| text.parse().ok()) {
         return Ok(Place::Process(pid));
     }
+    if given == "-" {
+        return Ok(Place::Stdin);
+    }
     let path = Path::new(given);
     let name = given.as_encoded_bytes();
-    if name.contains(&b'/') || is_core(path) || is_snapshot(path) {
+    if name.contains(&b'/') || is_core(path) || is_snapshot(path) || heap_dump::is_one(path) {
         return Ok(Place::File(path.to_owned()));
     }
     match find_by_name(name) {

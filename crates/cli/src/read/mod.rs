@@ -1,11 +1,13 @@
 //! From a target as named on the command line to a rebuilt heap, and what to say about the way there.
 
 mod core_file;
+mod heap_dump;
 mod live;
 mod locate;
 mod snapshot;
 mod stripped;
 
+use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
@@ -16,17 +18,18 @@ use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Target, Text};
 use leakscope_target::{Image, Mapping, Residency, Thread, drop_privileges};
 
-pub(crate) use self::snapshot::{Snapped, snap};
+pub(crate) use self::snapshot::{Snapped, snap, usual_name};
 
 use self::locate::Place;
 use crate::args::TargetArgs;
 use crate::failure::Failure;
+use crate::heap::AnyHeap;
 use crate::progress::Progress;
 
 /// A heap, and where it came from.
 pub(crate) struct Subject {
     /// The heap.
-    pub(crate) heap: GoHeap,
+    pub(crate) heap: AnyHeap,
     /// The target it was in.
     pub(crate) target: Target,
     /// How it was captured.
@@ -35,11 +38,11 @@ pub(crate) struct Subject {
     pub(crate) gaps: Vec<Gap>,
     /// Resident memory of the process, bytes, where that is known.
     pub(crate) rss: Option<u64>,
+    /// The same by mapping and page.
+    pub(crate) residency: Option<Residency>,
 }
 
 /// A program's bytes at one moment, and how they were had.
-    /// The same by mapping and page.
-    pub(crate) residency: Option<Residency>,
 struct Captured {
     program: Arc<Program>,
     layouts: Layouts,
@@ -50,10 +53,18 @@ struct Captured {
     capture: Capture,
     gaps: Vec<Gap>,
     rss: Option<u64>,
+    residency: Option<Residency>,
     /// Strings, numbers and buffers are among the bytes.
     values: bool,
 }
-    residency: Option<Residency>,
+
+/// The live process that `target` means, if it means one.
+pub(crate) fn process(target: &OsStr) -> Option<i32> {
+    match locate::locate(target) {
+        Ok(Place::Process(pid)) => Some(pid),
+        _ => None,
+    }
+}
 
 /// Reads the heap of the target that `args` name, the last one that is read.
 pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
@@ -103,6 +114,13 @@ pub(crate) fn read_with_values(
 }
 
 fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+    match locate::locate(&args.target)? {
+        Place::Stdin => return heap_dump::read_stdin(how, progress),
+        Place::File(path) if heap_dump::is_one(&path) => {
+            return heap_dump::read(&path, how, progress);
+        }
+        _ => {}
+    }
     let mut captured = capture(args, how, progress)?;
     progress.phase("rebuilding the heap");
     let image = std::mem::replace(&mut captured.image, Image::builder().build());
@@ -121,11 +139,12 @@ fn subject(captured: Captured, heap: GoHeap) -> (Subject, Image) {
     gaps.extend(beyond(&captured.program));
     gaps.extend(stripped::gaps(&captured.program));
     let subject = Subject {
-        heap,
+        heap: AnyHeap::Go(Box::new(heap)),
         target: captured.target,
         capture: captured.capture,
         gaps,
         rss: captured.rss,
+        residency: captured.residency,
     };
     (subject, captured.image)
 }
@@ -144,7 +163,6 @@ enum Contents {
 struct How {
     contents: Contents,
     /// No other target is opened after it: privileges are given up.
-        residency: captured.residency,
     last: bool,
 }
 
@@ -162,6 +180,12 @@ impl How {
 fn capture(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Captured, Failure> {
     match locate::locate(&args.target)? {
         Place::Process(pid) => live::capture(pid, args, how, progress),
+        Place::Stdin => Err(Failure::NotOfDumps {
+            dump: b"-".to_vec(),
+        }),
+        Place::File(path) if heap_dump::is_one(&path) => Err(Failure::NotOfDumps {
+            dump: path.into_os_string().into_encoded_bytes(),
+        }),
         Place::File(path) if locate::is_snapshot(&path) => snapshot::capture(&path, how, progress),
         Place::File(path) => core_file::capture(&path, args, how, progress),
     }

@@ -130,7 +130,7 @@ pub(crate) fn snap(
     let path = options
         .output
         .clone()
-        .unwrap_or_else(|| usual_name(&captured.target));
+        .unwrap_or_else(|| usual_name(&captured.target, "lks"));
     let failed = |source| Failure::Output {
         path: path.clone(),
         source,
@@ -189,8 +189,8 @@ fn copy(captured: &Captured, ranges: &[AddrRange]) -> Result<Image, Failure> {
     Ok(builder.build())
 }
 
-/// `NAME-PID.lks` in the present folder.
-fn usual_name(target: &Target) -> PathBuf {
+/// `NAME-PID.EXTENSION` in the present folder.
+pub(crate) fn usual_name(target: &Target, extension: &str) -> PathBuf {
     let name = target.name.as_ref().map_or("target", Text::raw);
     let name: String = name
         .chars()
@@ -204,8 +204,8 @@ fn usual_name(target: &Target) -> PathBuf {
         .collect();
     let name = name.trim_start_matches('.');
     match target.pid {
-        Some(pid) => PathBuf::from(format!("{name}-{pid}.lks")),
-        None => PathBuf::from(format!("{name}.lks")),
+        Some(pid) => PathBuf::from(format!("{name}-{pid}.{extension}")),
+        None => PathBuf::from(format!("{name}.{extension}")),
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use leakscope_graph::{GrowthRow as Growth, Held, Resolver, Threshold, growth};
+use leakscope_graph::{GrowthRow as Growth, Held, Threshold, growth};
 use leakscope_report::{Amount, Capture, CaptureRow, DiffDoc, Document, GrowthRow, Head, Text};
 
 use super::goroutines;
 use super::suspects::Holders;
-use super::{amount, head_of};
+use super::{head_of, maps, totals};
+use super::{ledger, sites};
 use crate::failure::Failure;
+use crate::heap::AnyHeap;
 use crate::read::Subject;
 
 /// What counts as a place in a comparison: small ones may have grown large, or be about to.
@@ -28,6 +30,8 @@ pub(crate) struct Sums {
     names: BTreeMap<String, Text>,
     types: Vec<(String, Held)>,
     maps: Vec<(String, Held)>,
+    sites: Vec<(String, Held)>,
+    ledger: Vec<(String, Held)>,
     goroutines: Vec<(String, Held)>,
 }
 
@@ -51,19 +55,13 @@ impl Sums {
                 .entry(fingerprint.raw().to_owned())
                 .or_insert(row.holder);
         }
-        let types = heap.histogram.reachable.iter().map(|row| {
-            let name = heap.names.type_name(row.type_).into_owned();
+        let types = heap.histogram().reachable.iter().map(|row| {
+            let name = heap.names().type_name(row.type_).into_owned();
             let (objects, bytes) = (row.count, row.bytes);
             (name, Held { objects, bytes })
         });
-        let maps = heap.maps.iter().filter_map(|map| {
-            let owner = heap.map_owner(map);
-            let held = Held {
-                objects: map.len,
-                bytes: map.bytes,
-            };
-            (!owner.is_empty()).then_some((owner, held))
-        });
+        let maps = maps::by_owner(heap);
+        let totals = totals(heap);
         let goroutines = goroutines::rows(&holders).into_iter().map(|row| {
             let place = row.created_by.map_or("the runtime".to_owned(), |p| {
                 let function = p.function.raw().to_owned();
@@ -76,27 +74,34 @@ impl Sums {
             };
             (place, held)
         });
-        let exe = heap.names.program().exe();
         Ok(Self {
             head: head_of(Document::Diff, subject),
             row: CaptureRow {
                 target: subject.target.clone(),
                 capture: subject.capture.clone(),
-                reachable: amount(heap.totals.reachable),
-                allocated: amount(heap.totals.allocated),
-                goroutines: heap.totals.goroutines,
+                reachable: totals.reachable,
+                allocated: totals.allocated,
+                goroutines: heap.go().map_or(0, |heap| heap.totals.goroutines),
             },
-            build: (
-                exe.build_id().map(<[u8]>::to_vec),
-                exe.go_build_id().map(<[u8]>::to_vec),
-            ),
+            build: build(heap),
             holders: by_holder,
             names,
             types: types.collect(),
-            maps: maps.collect(),
+            maps,
+            sites: sites::by_name(heap),
+            ledger: ledger::by_name(subject),
             goroutines: goroutines.collect(),
         })
     }
+}
+
+/// What tells a build of a program, where the target says.
+fn build(heap: &AnyHeap) -> (Option<Vec<u8>>, Option<Vec<u8>>) {
+    let exe = heap.go().map(|heap| heap.names.program().exe());
+    let own = |id: Option<&[u8]>| id.map(<[u8]>::to_vec);
+    exe.map_or((None, None), |exe| {
+        (own(exe.build_id()), own(exe.go_build_id()))
+    })
 }
 
 /// Compares captures, oldest first; `None` where there is none. Lists are cut to `limit`.
@@ -106,6 +111,7 @@ pub(crate) fn diff(mut captures: Vec<Sums>, limit: Option<usize>) -> Option<Diff
     let placed = times.is_some();
     let times = times.unwrap_or_default();
     let same_program = captures.windows(2).all(|w| w[0].build == w[1].build);
+    let has_ledgers = captures.iter().all(|c| !c.ledger.is_empty());
     let mut table = |of: fn(&mut Sums) -> Vec<(String, Held)>| {
         let tables: Vec<Vec<(String, Held)>> = captures.iter_mut().map(of).collect();
         let mut rows = growth(&times, tables);
@@ -115,6 +121,11 @@ pub(crate) fn diff(mut captures: Vec<Sums>, limit: Option<usize>) -> Option<Diff
     let holders = table(|c| std::mem::take(&mut c.holders));
     let types = table(|c| std::mem::take(&mut c.types));
     let maps = table(|c| std::mem::take(&mut c.maps));
+    let sites = table(|c| std::mem::take(&mut c.sites));
+    let mut ledger = table(|c| std::mem::take(&mut c.ledger));
+    if !has_ledgers {
+        ledger.clear();
+    }
     let goroutines = table(|c| std::mem::take(&mut c.goroutines));
     let named = |fingerprint: &str| {
         let newest = captures.iter().rev();
@@ -132,6 +143,7 @@ pub(crate) fn diff(mut captures: Vec<Sums>, limit: Option<usize>) -> Option<Diff
         .take(cut)
         .map(|r| row(named(&r.key), Some(Text::new(&r.key)), r, placed))
         .collect();
+    let (sites, ledger) = (plain(sites), plain(ledger));
     let (types, maps, goroutines) = (plain(types), plain(maps), plain(goroutines));
     let head = captures.last()?.head.clone();
     Some(DiffDoc {
@@ -141,6 +153,8 @@ pub(crate) fn diff(mut captures: Vec<Sums>, limit: Option<usize>) -> Option<Diff
         holders,
         types,
         maps,
+        sites,
+        ledger,
         goroutines,
     })
 }

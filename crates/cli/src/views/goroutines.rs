@@ -6,14 +6,16 @@ use std::collections::BTreeMap;
 use leakscope_go::goroutine_leaks::{Doubt as GoDoubt, Verdict};
 use leakscope_go::goroutines::Goroutine;
 use leakscope_go::heap::GoHeap;
-use leakscope_go::owners::Group;
 use leakscope_graph::{GroupIx, Node, Strength};
-use leakscope_report::{Document, Doubt, GoroutineGroup, GoroutineRow, GoroutinesDoc, Leak, Place, Text};
+use leakscope_report::{
+    Document, Doubt, GoroutineGroup, GoroutineRow, GoroutinesDoc, Leak, Place, Text,
+};
 use leakscope_target::Addr;
 
 use super::head_of;
 use super::suspects::Holders;
 use crate::failure::Failure;
+use crate::heap::AnyHeap;
 use crate::read::Subject;
 
 /// What every goroutine returns to; no traceback of the runtime shows it.
@@ -42,18 +44,23 @@ pub(crate) fn goroutines(
 }
 
 /// How many goroutines are leaked, and how many seem to be.
-pub(super) fn leaked(heap: &GoHeap) -> (u64, u64) {
+pub(super) fn leaked(heap: &AnyHeap) -> (u64, u64) {
+    let Some(heap) = heap.go() else {
+        return (0, 0);
+    };
     let with = |wanted: Leak| heap.leaks.iter().filter(|v| leak(*v) == wanted).count() as u64;
     (with(Leak::Leaked), with(Leak::Suspect))
 }
 
-/// Each goroutine, in the runtime's order.
+/// Each goroutine, in the runtime's order; none of a runtime without goroutines.
 pub(super) fn rows(holders: &Holders<'_>) -> Vec<GoroutineRow> {
-    let heap = holders.heap;
+    let Some(heap) = holders.heap.go() else {
+        return Vec::new();
+    };
     let mut group_of: BTreeMap<u32, GroupIx> = BTreeMap::new();
     for (i, group) in holders.groups.of.iter().enumerate() {
-        if let Group::Goroutine(goroutine) = group {
-            group_of.insert(*goroutine, GroupIx(i as u32));
+        if let Some(goroutine) = group.runs {
+            group_of.insert(goroutine, GroupIx(i as u32));
         }
     }
     let list = heap.goroutines.iter().enumerate();

@@ -15,8 +15,9 @@ use crate::read::Subject;
 /// The ledger of a target, with its mappings.
 pub(crate) fn ledger_doc(subject: &Subject, limit: Option<usize>) -> LedgerDoc {
     let ledger = read(subject);
-    let mut mappings: Vec<MappingRow> =
-        (ledger.iter().flat_map(|l| &l.entries)).map(mapping).collect();
+    let mut mappings: Vec<MappingRow> = (ledger.iter().flat_map(|l| &l.entries))
+        .map(mapping)
+        .collect();
     // Stable: equal sizes stay in the order of their addresses.
     mappings.sort_by_key(|row| Reverse(row.rss_bytes));
     mappings.truncate(limit.unwrap_or(usize::MAX));

@@ -2,9 +2,15 @@
 
 pub(crate) mod diff;
 pub(crate) mod goroutines;
+mod jvm;
+pub(crate) mod ledger;
+mod maps;
+mod pacing;
 pub(crate) mod profile;
 mod retained;
+pub(crate) mod sites;
 pub(crate) mod suspects;
+pub(crate) mod watch;
 pub(crate) mod why;
 
 use std::cmp::Reverse;
@@ -12,17 +18,16 @@ use std::collections::BTreeMap;
 
 use leakscope_go::coverage::Amount as GoAmount;
 use leakscope_go::heap::GoHeap;
-use leakscope_go::maps::{MapInfo, Structure};
-use leakscope_graph::{Histogram, Resolver, Threshold, TypeRow as GraphRow};
+use leakscope_graph::{Histogram, Threshold, TypeRow as GraphRow};
 use leakscope_report::{
-    Address, Amount, AnalyzeDoc, Classic, Coverage, Document, Gap, Generation, Goroutines, Growth,
-    Head, Heap, HistoDoc, Kept, MapRow, MapSums, MapsDoc, PackageRow, Process, Swiss, Text,
-    TypeRow,
+    Address, Amount, AnalyzeDoc, Coverage, Document, Gap, Goroutines, Head, Heap, HistoDoc, Kept,
+    MapsDoc, PackageRow, Process, Text, TypeRow,
 };
 
 use self::suspects::Holders;
 use crate::failure::Failure;
 use crate::head::head;
+use crate::heap::AnyHeap;
 use crate::read::Subject;
 
 /// How much of an overview is told; `None` for all.
@@ -38,12 +43,9 @@ pub(crate) struct Overview {
 pub(crate) fn analyze(subject: &Subject, most: Overview) -> Result<AnalyzeDoc, Failure> {
     let heap = &subject.heap;
     let holders = Holders::of(heap)?;
-    let mut suspects = holders.suspects(Threshold::default());
-    let suspect_count = suspects.len() as u64;
-    suspects.truncate(most.suspects.unwrap_or(usize::MAX));
+    let (suspects, suspect_count) = holders.told(Threshold::default(), most.suspects);
     let (leaked, suspect) = goroutines::leaked(heap);
-    let totals = &heap.totals;
-    let mut types = types(heap, &heap.histogram.reachable);
+    let mut types = types(heap, &heap.histogram().reachable);
     let type_count = types.len() as u64;
     types.truncate(most.rows.unwrap_or(usize::MAX));
     retained::of_types(&holders, &mut types);
@@ -52,36 +54,23 @@ pub(crate) fn analyze(subject: &Subject, most: Overview) -> Result<AnalyzeDoc, F
         process: Process {
             threads: subject.capture.threads,
             goroutines: Goroutines {
-                count: totals.goroutines,
+                count: heap.go().map_or(0, |heap| heap.totals.goroutines),
                 leaked,
                 suspect,
-                manual_bytes: totals.manual_bytes,
+                manual_bytes: heap.go().map_or(0, |heap| heap.totals.manual_bytes),
             },
             rss_bytes: subject.rss,
+            ledger: ledger::in_short(subject),
+            pacing: pacing::of(subject),
+            profile: heap.go().map(|_| sites::profile(heap)),
         },
-        heap: Heap {
-            allocated: amount(totals.allocated),
-            unswept: amount(totals.unswept),
-            reachable: amount(totals.reachable),
-            maybe_reachable: amount(totals.maybe_reachable),
-            unreachable: amount(totals.unreachable),
-            unreachable_kept: totals
-                .unreachable_kept
-                .iter()
-                .map(|(reason, kept)| Kept {
-                    reason: Text::new(reason),
-                    amount: amount(*kept),
-                })
-                .collect(),
-            spans: totals.spans,
-            span_bytes: totals.span_bytes,
-        },
+        heap: totals(heap),
         suspect_count,
         suspects,
         type_count,
         types,
-        map_sums: map_sums(&heap.maps),
-        maps: maps(heap, Some(&holders), most.rows),
+        map_sums: maps::sums(heap),
+        maps: maps::largest(heap, Some(&holders), most.rows),
     })
 }
 
@@ -93,8 +82,8 @@ pub(crate) fn histo(
 ) -> Result<HistoDoc, Failure> {
     let heap = &subject.heap;
     let limit = limit.unwrap_or(usize::MAX);
-    let mut types_ = types(heap, &heap.histogram.reachable);
-    let mut unreachable = types(heap, &heap.histogram.unreachable);
+    let mut types_ = types(heap, &heap.histogram().reachable);
+    let mut unreachable = types(heap, &heap.histogram().unreachable);
     let mut packages = packages(heap);
     let mut roots = Vec::new();
     if retained {
@@ -140,16 +129,16 @@ pub(crate) fn maps_doc(
 ) -> Result<MapsDoc, Failure> {
     let heap = &subject.heap;
     let maps = if retained {
-        let mut maps = maps(heap, Some(&Holders::of(heap)?), None);
+        let mut maps = maps::largest(heap, Some(&Holders::of(heap)?), None);
         maps.sort_by_key(|row| Reverse(row.retained_bytes));
         maps.truncate(limit.unwrap_or(usize::MAX));
         maps
     } else {
-        maps(heap, None, limit)
+        maps::largest(heap, None, limit)
     };
     Ok(MapsDoc {
         head: head_of(Document::Maps, subject),
-        sums: map_sums(&heap.maps),
+        sums: maps::sums(heap),
         maps,
     })
 }
@@ -163,6 +152,36 @@ fn head_of(document: Document, subject: &Subject) -> Head {
     )
 }
 
+/// Sums over a heap, in the runtime's own accounting.
+fn totals(heap: &AnyHeap) -> Heap {
+    match heap {
+        AnyHeap::Go(heap) => go_totals(heap),
+        AnyHeap::Jvm(heap) => jvm::totals(heap),
+    }
+}
+
+fn go_totals(heap: &GoHeap) -> Heap {
+    let totals = &heap.totals;
+    Heap {
+        allocated: amount(totals.allocated),
+        unswept: amount(totals.unswept),
+        reachable: amount(totals.reachable),
+        maybe_reachable: amount(totals.maybe_reachable),
+        unreachable: amount(totals.unreachable),
+        unreachable_kept: totals
+            .unreachable_kept
+            .iter()
+            .map(|(reason, kept)| Kept {
+                reason: Text::new(reason),
+                amount: amount(*kept),
+            })
+            .collect(),
+        spans: totals.spans,
+        span_bytes: totals.span_bytes,
+        layout: None,
+    }
+}
+
 fn amount(amount: GoAmount) -> Amount {
     Amount {
         objects: amount.objects,
@@ -171,8 +190,17 @@ fn amount(amount: GoAmount) -> Amount {
 }
 
 fn coverage(subject: &Subject) -> Coverage {
-    let coverage = &subject.heap.coverage;
-    let of_heap = coverage.gaps.iter().map(|gap| Gap {
+    let mut coverage = match &subject.heap {
+        AnyHeap::Go(heap) => go_coverage(heap),
+        AnyHeap::Jvm(heap) => jvm::coverage(heap),
+    };
+    coverage.gaps.splice(0..0, subject.gaps.iter().cloned());
+    coverage
+}
+
+fn go_coverage(heap: &GoHeap) -> Coverage {
+    let coverage = &heap.coverage;
+    let gaps = coverage.gaps.iter().map(|gap| Gap {
         reason: gap.reason.into(),
         count: gap.count,
         examples: gap.examples.iter().map(|at| Address(at.0)).collect(),
@@ -184,16 +212,16 @@ fn coverage(subject: &Subject) -> Coverage {
         bytes: Some(coverage.all.bytes),
         untyped_with_pointers: Some(amount(coverage.untyped_scan)),
         untyped_without_pointers: Some(amount(coverage.untyped_noscan)),
-        gaps: subject.gaps.iter().cloned().chain(of_heap).collect(),
+        gaps: gaps.collect(),
     }
 }
 
 /// Rows by name: types that are spelled the same in the same package are told as one.
-fn types(heap: &GoHeap, rows: &[GraphRow]) -> Vec<TypeRow> {
+fn types(heap: &AnyHeap, rows: &[GraphRow]) -> Vec<TypeRow> {
     let mut by_name: BTreeMap<(Text, Text), (u64, u64)> = BTreeMap::new();
     for row in rows {
-        let name = Text::new(heap.names.type_name(row.type_).as_bytes());
-        let package = Text::new(heap.names.package(row.type_).as_bytes());
+        let name = Text::new(heap.names().type_name(row.type_).as_bytes());
+        let package = Text::new(heap.names().package(row.type_).as_bytes());
         let sum = by_name.entry((name, package)).or_default();
         sum.0 += row.count;
         sum.1 += row.bytes;
@@ -213,8 +241,8 @@ fn types(heap: &GoHeap, rows: &[GraphRow]) -> Vec<TypeRow> {
     rows
 }
 
-fn packages(heap: &GoHeap) -> Vec<PackageRow> {
-    Histogram::by_package(&heap.histogram.reachable, &heap.names)
+fn packages(heap: &AnyHeap) -> Vec<PackageRow> {
+    Histogram::by_package(&heap.histogram().reachable, heap.names())
         .into_iter()
         .map(|row| PackageRow {
             package: row.package.into(),
@@ -229,85 +257,5 @@ fn sum(rows: &[TypeRow]) -> Amount {
     Amount {
         objects: rows.iter().map(|r| r.count).sum(),
         bytes: rows.iter().map(|r| r.bytes).sum(),
-    }
-}
-
-fn map_sums(maps: &[MapInfo]) -> MapSums {
-    let mut sums = MapSums {
-        count: maps.len() as u64,
-        ..MapSums::default()
-    };
-    for map in maps {
-        // Lengths are what the target says; a hostile one could say anything.
-        sums.len = sums.len.saturating_add(map.len);
-        sums.bytes = sums.bytes.saturating_add(map.bytes);
-        sums.rebuilt_bytes = sums.rebuilt_bytes.saturating_add(map.rebuilt_bytes);
-        sums.waste_bytes = sums.waste_bytes.saturating_add(map.waste_bytes());
-    }
-    sums
-}
-
-fn maps(heap: &GoHeap, holders: Option<&Holders<'_>>, limit: Option<usize>) -> Vec<MapRow> {
-    let mut largest: Vec<&MapInfo> = heap.maps.iter().collect();
-    largest.sort_by_key(|map| (Reverse(map.bytes), map.address));
-    largest.truncate(limit.unwrap_or(usize::MAX));
-    let rows = largest.into_iter().map(|map| {
-        let retained = holders.and_then(|holders| retained::of_map(holders, map));
-        map_row(heap, map, retained)
-    });
-    rows.collect()
-}
-
-fn map_row(heap: &GoHeap, map: &MapInfo, retained_bytes: Option<u64>) -> MapRow {
-    let owner = heap.map_owner(map);
-    let (classic, swiss) = match map.structure {
-        Structure::Classic(inside) => (Some(classic(&inside)), None),
-        Structure::Swiss(inside) => (
-            None,
-            Some(Swiss {
-                global_depth: inside.global_depth,
-                directory_len: inside.directory_len,
-                tables: inside.tables,
-                tombstones: inside.tombstones,
-            }),
-        ),
-    };
-    MapRow {
-        address: Address(map.address.0),
-        owner: (!owner.is_empty()).then(|| Text::new(&owner)),
-        reachable: map.object.map(|object| heap.reach.is_reached(object)),
-        type_: Text::new(heap.names.type_name(map.type_).as_bytes()),
-        generation: if classic.is_some() {
-            Generation::Classic
-        } else {
-            Generation::Swiss
-        },
-        len: map.len,
-        slots: map.slots,
-        load: map.load(),
-        bytes: map.bytes,
-        rebuilt_bytes: map.rebuilt_bytes,
-        waste_bytes: map.waste_bytes(),
-        retained_bytes,
-        cells: map.cells,
-        torn: map.torn,
-        incomplete: map.incomplete,
-        classic,
-        swiss,
-    }
-}
-
-fn classic(inside: &leakscope_go::maps::Classic) -> Classic {
-    /// `sameSizeGrow` in `runtime/map.go`: the growth is into an array of the same size.
-    const SAME_SIZE_GROW: u8 = 8;
-    Classic {
-        log2_buckets: inside.b,
-        overflow_buckets: u64::from(inside.overflow),
-        overflow_free: u64::from(inside.overflow_free),
-        growth: inside.growth.map(|growth| Growth {
-            same_size: inside.flags & SAME_SIZE_GROW != 0,
-            old_buckets: growth.old_buckets,
-            evacuated: growth.evacuated,
-        }),
     }
 }

@@ -17,7 +17,12 @@ pub(super) fn of(subject: &Subject) -> Option<PacingRow> {
         marked_bytes: counters.heap_marked,
         heap_bytes: counters.heap_live,
         goal_bytes: counters.heap_goal,
-        goal_by: goal_by(counters.gc_percent, counters.memory_limit, counters.heap_goal, counters.gogc_goal),
+        goal_by: goal_by(
+            counters.gc_percent,
+            counters.memory_limit,
+            counters.heap_goal,
+            counters.gogc_goal,
+        ),
         to_goal_bytes: left(counters.heap_goal, counters.heap_live),
         counted_bytes: counters.mapped_ready,
         to_limit_bytes: left(counters.memory_limit, counters.mapped_ready),

@@ -1,10 +1,10 @@
 //! What holds what, as a profile: the ways from roots to objects are its stacks.
 
-use leakscope_go::heap::GoHeap;
-use leakscope_graph::{ClassIx, ObjIx, Resolver, TypePaths};
+use leakscope_graph::{ClassIx, ObjIx, TypePaths};
 use leakscope_report::{Amount, Pprof, Text};
 
 use crate::failure::Failure;
+use crate::heap::AnyHeap;
 use crate::output;
 use crate::read::Subject;
 
@@ -29,9 +29,9 @@ pub(crate) fn profile(subject: &Subject) -> Result<Vec<u8>, Failure> {
         taken_at,
         &["Stacks are what holds objects: the leaf is their type, the outermost frame a root."],
     );
-    let mut paths = TypePaths::new(&heap.graph, &heap.reach, &heap.names);
-    let objects = (0..heap.graph.objects()).map(ObjIx);
-    let merged = paths.merge(objects.map(|o| (o, heap.graph.size(o))));
+    let mut paths = TypePaths::new(heap.graph(), heap.reach(), heap.names());
+    let objects = (0..heap.graph().objects()).map(ObjIx);
+    let merged = paths.merge(objects.map(|o| (o, heap.graph().size(o))));
     let (told, beyond) = merged.paths.split_at(merged.paths.len().min(MOST_WAYS));
     for way in told {
         let amount = Amount {
@@ -51,22 +51,22 @@ pub(crate) fn profile(subject: &Subject) -> Result<Vec<u8>, Failure> {
 }
 
 /// The leaf's type, then each holder's type and field, then the root. Machinery of collections is part of the head's frame.
-fn frames(heap: &GoHeap, paths: &TypePaths<'_>, class: ClassIx) -> Vec<Text> {
+fn frames(heap: &AnyHeap, paths: &TypePaths<'_>, class: ClassIx) -> Vec<Text> {
     let path = paths.type_path(class);
     let mut frames = Vec::with_capacity(path.steps.len() + 2);
-    let mut frame = heap.names.root_key(path.root).into_owned();
+    let mut frame = heap.names().root_key(path.root).into_owned();
     for (i, step) in path.steps.iter().enumerate() {
-        if !heap.names.is_internal(step.holder) {
+        if !heap.names().is_internal(step.holder) {
             close(&mut frame, &mut frames);
             if path.omitted && i + 1 == path.steps.len() {
                 frames.push(OMITTED.into());
             }
-            frame.push_str(&heap.names.type_name(step.holder));
+            frame.push_str(&heap.names().type_name(step.holder));
         }
-        heap.names.push_field(step.holder, step.slot, &mut frame);
+        heap.names().push_field(step.holder, step.slot, &mut frame);
     }
     close(&mut frame, &mut frames);
-    frames.push(Text::new(heap.names.type_name(path.type_).as_bytes()));
+    frames.push(Text::new(heap.names().type_name(path.type_).as_bytes()));
     frames.reverse();
     frames
 }

@@ -4,18 +4,18 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use leakscope_go::maps::MapInfo;
-use leakscope_go::owners::Group;
-use leakscope_graph::{GroupIx, Held, Node, Resolver, Strength, TypeIx};
-use leakscope_report::{PackageRow, RootKind, RootRow, Text, TypeRow};
+use leakscope_graph::{GroupIx, Held, Node, Strength, TypeIx};
+use leakscope_report::{PackageRow, RootRow, Text, TypeRow};
 
 use super::suspects::Holders;
+use crate::heap::Owner;
 
 /// Stands for a type that no row is about.
 const NO_ROW: u32 = u32::MAX;
 
 /// Fills in what each of the types retains.
 pub(super) fn of_types(holders: &Holders<'_>, rows: &mut [TypeRow]) {
-    let names = &holders.heap.names;
+    let names = holders.heap.names();
     let numbers: BTreeMap<(&Text, &Text), u32> = (rows.iter().zip(0..))
         .map(|(row, number)| ((&row.type_, &row.package), number))
         .collect();
@@ -32,7 +32,7 @@ pub(super) fn of_types(holders: &Holders<'_>, rows: &mut [TypeRow]) {
 
 /// Fills in what each of the packages retains.
 pub(super) fn of_packages(holders: &Holders<'_>, rows: &mut [PackageRow]) {
-    let names = &holders.heap.names;
+    let names = holders.heap.names();
     let numbers: BTreeMap<&Text, u32> = (rows.iter().zip(0..))
         .map(|(row, number)| (&row.package, number))
         .collect();
@@ -47,13 +47,9 @@ pub(super) fn of_packages(holders: &Holders<'_>, rows: &mut [PackageRow]) {
 }
 
 /// What each row retains, of which `row_of` tells the one a type belongs to.
-fn sums(
-    holders: &Holders<'_>,
-    rows: usize,
-    row_of: impl Fn(TypeIx) -> Option<u32>,
-) -> Vec<u64> {
-    let graph = &holders.heap.graph;
-    let of_type: Vec<u32> = (0..holders.heap.names.types())
+fn sums(holders: &Holders<'_>, rows: usize, row_of: impl Fn(TypeIx) -> Option<u32>) -> Vec<u64> {
+    let graph = holders.heap.graph();
+    let of_type: Vec<u32> = (0..holders.heap.types())
         .map(|t| row_of(TypeIx(t)).unwrap_or(NO_ROW))
         .collect();
     let mut sums = vec![0; rows];
@@ -72,14 +68,18 @@ fn sums(
 /// What a map holds with its entries; `None` where its header is not an object of its own.
 pub(super) fn of_map(holders: &Holders<'_>, map: &MapInfo) -> Option<u64> {
     let object = map.object?;
-    let own = holders.heap.objects.base(object.0) == map.address;
+    let own = holders.heap.address(object).0 == map.address.0;
     own.then(|| holders.tree.retained(object))
 }
 
 /// What variables and goroutines alone hold, most first; those that hold nothing are left out.
 pub(super) fn by_root(holders: &Holders<'_>) -> Vec<RootRow> {
     let groups = &holders.groups;
-    let numbered = || (0u32..).zip(&groups.of).map(|(i, group)| (GroupIx(i), group));
+    let numbered = || {
+        (0u32..)
+            .zip(&groups.of)
+            .map(|(i, group)| (GroupIx(i), group))
+    };
     let mut goroutines: BTreeMap<GroupIx, u64> = BTreeMap::new();
     for (group, _) in numbered() {
         if let Some(parent) = groups.roots.parent(group) {
@@ -102,16 +102,10 @@ pub(super) fn by_root(holders: &Holders<'_>) -> Vec<RootRow> {
     rows
 }
 
-fn row(group: &Group, goroutines: Option<u64>, strong: Held, maybe: Held) -> RootRow {
-    let (kind, name) = match group {
-        Group::Variable(name) => (RootKind::Variable, Text::new(name)),
-        Group::Goroutines(function) => (RootKind::Goroutines, Text::new(function)),
-        Group::Goroutine(_) => (RootKind::Goroutines, Text::default()),
-        Group::Other(kind) => (RootKind::Runtime, Text::new(kind)),
-    };
+fn row(group: &Owner, goroutines: Option<u64>, strong: Held, maybe: Held) -> RootRow {
     RootRow {
-        kind,
-        name,
+        kind: group.kind,
+        name: Text::new(&group.short),
         count: goroutines.unwrap_or(1),
         retained_objects: strong.objects.saturating_add(maybe.objects),
         retained_bytes: strong.bytes.saturating_add(maybe.bytes),

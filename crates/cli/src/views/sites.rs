@@ -44,11 +44,15 @@ pub(super) fn by_name(heap: &AnyHeap) -> Vec<(String, Held)> {
     for row in Found::of(heap).rows(heap) {
         let place = &row.place;
         let line = place.line.map_or(String::new(), |line| format!(":{line}"));
-        let sum = sums.entry(format!("{}{line}", place.function.raw())).or_default();
+        let sum = sums
+            .entry(format!("{}{line}", place.function.raw()))
+            .or_default();
         sum.objects = sum.objects.saturating_add(row.live.objects);
         sum.bytes = sum.bytes.saturating_add(row.live.bytes);
     }
-    sums.into_iter().filter(|(_, held)| held.bytes > 0).collect()
+    sums.into_iter()
+        .filter(|(_, held)| held.bytes > 0)
+        .collect()
 }
 
 /// What is known of the program's memory profile.
@@ -72,7 +76,10 @@ pub(super) fn profile(heap: &AnyHeap) -> ProfileRow {
     ProfileRow {
         missing: sites.missing().map(|reason| Text::new(why(reason))),
         rate: sites.missing().is_none().then(|| sites.rate()),
-        published_at: sites.missing().is_none().then(|| Text::new(when(sites.moment()))),
+        published_at: sites
+            .missing()
+            .is_none()
+            .then(|| Text::new(when(sites.moment()))),
         live: sum(&whole.live),
         garbage: sum(&whole.garbage),
     }
@@ -190,7 +197,9 @@ pub(super) fn held_by(holders: &Holders<'_>, points: &[Node]) -> Vec<HeldSite> {
     for sample in sites.samples() {
         let object = Node::Object(ObjIx(sample.obj));
         if let Some(bucket) = sites.bucket(*sample)
-            && points.iter().any(|point| *point != Node::Top && holders.tree.holds(*point, object))
+            && points
+                .iter()
+                .any(|point| *point != Node::Top && holders.tree.holds(*point, object))
         {
             let sum = by_bucket.entry(sample.bucket).or_default();
             sum.add(1, bucket.size, sites.rate());
@@ -273,7 +282,9 @@ impl Own {
         let module = self.module.as_str();
         function.starts_with("main.")
             || (!module.is_empty()
-                && function.strip_prefix(module).is_some_and(|rest| rest.starts_with(['/', '.'])))
+                && function
+                    .strip_prefix(module)
+                    .is_some_and(|rest| rest.starts_with(['/', '.'])))
             || (dots.contains('/') && first.contains('.'))
     }
 }

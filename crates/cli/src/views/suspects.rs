@@ -3,15 +3,15 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use leakscope_go::heap::GoHeap;
-use leakscope_go::owners::Groups;
 use leakscope_graph::{
-    Dominators, EntryKind, Node, ObjIx, Path, Resolver, Strength, Suspect, Threshold, TooLarge,
-    TypePaths, suspects,
+    Dominators, EntryKind, Node, ObjIx, Path, Strength, Suspect, Threshold, TooLarge, TypePaths,
+    suspects,
 };
 use leakscope_report::{Address, EntryRow, HolderKind, SuspectRow, Text, Verdict};
 
+use super::sites::held_by;
 use super::why::{ENDS, alike};
+use crate::heap::{AnyHeap, Owners};
 
 /// Entries from which on a place is one where many things accumulate.
 const MANY: u64 = 64;
@@ -20,47 +20,68 @@ const SHARP: f64 = 0.5;
 
 /// Who holds what in a heap: the dominator tree, and the groups of roots in it.
 pub(crate) struct Holders<'a> {
-    pub(crate) heap: &'a GoHeap,
-    pub(crate) groups: Groups,
+    pub(crate) heap: &'a AnyHeap,
+    pub(crate) groups: Owners,
     pub(crate) tree: Dominators,
 }
 
 impl<'a> Holders<'a> {
-    pub(crate) fn of(heap: &'a GoHeap) -> Result<Self, TooLarge> {
-        let groups = heap.names.groups();
-        let tree = Dominators::of(&heap.graph, &groups.roots)?;
+    pub(crate) fn of(heap: &'a AnyHeap) -> Result<Self, TooLarge> {
+        let groups = heap.owners();
+        let tree = Dominators::of(heap.graph(), &groups.roots)?;
         Ok(Self { heap, groups, tree })
     }
 
     /// Every place above `threshold`, the most telling first. Places of the same fingerprint are told as one.
     pub(crate) fn suspects(&self, threshold: Threshold) -> Vec<SuspectRow> {
+        let found = self.found(threshold).into_iter();
+        found.map(|(row, _)| row).collect()
+    }
+
+    /// The first `most` of them, with who allocated what they hold; and how many there are in all.
+    pub(crate) fn told(&self, threshold: Threshold, most: Option<usize>) -> (Vec<SuspectRow>, u64) {
+        let mut found = self.found(threshold);
+        let count = found.len() as u64;
+        found.truncate(most.unwrap_or(usize::MAX));
+        let rows = found.into_iter().map(|(row, points)| SuspectRow {
+            sites: held_by(self, &points),
+            ..row
+        });
+        (rows.collect(), count)
+    }
+
+    /// Each place, and the nodes that it was joined from.
+    fn found(&self, threshold: Threshold) -> Vec<(SuspectRow, Vec<Node>)> {
         let heap = self.heap;
-        let found = suspects(&heap.graph, &self.tree, &heap.names, threshold);
-        let mut paths = TypePaths::new(&heap.graph, &heap.reach, &heap.names);
-        let mut rows: Vec<(u64, SuspectRow)> = Vec::new();
+        let found = suspects(heap.graph(), &self.tree, heap.names(), threshold);
+        let mut paths = TypePaths::new(heap.graph(), heap.reach(), heap.names());
+        let mut rows: Vec<(u64, SuspectRow, Vec<Node>)> = Vec::new();
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
         for suspect in &found {
             let fingerprint = paths.suspect_fingerprint(suspect, |group| {
-                let group = self.groups.of.get(group.index());
-                group.map_or(String::new(), |g| heap.names.group_key(g))
+                let group = self.groups.get(group);
+                group.map_or(String::new(), |g| g.key.clone())
             });
             let fingerprint = fingerprint.map(|f| f.to_string());
             let row = self.row(suspect, fingerprint.as_deref().map(Text::new));
             let same = fingerprint.as_ref().and_then(|f| known.get(f));
-            if let Some((score, first)) = same.and_then(|i| rows.get_mut(*i)) {
+            if let Some((score, first, points)) = same.and_then(|i| rows.get_mut(*i)) {
                 *score = score.saturating_add(suspect.score);
                 join(first, row);
+                points.push(suspect.point);
                 first.holder = self.name_of_many(suspect.point);
             } else {
                 if let Some(fingerprint) = fingerprint {
                     known.insert(fingerprint, rows.len());
                 }
-                rows.push((suspect.score, row));
+                rows.push((suspect.score, row, vec![suspect.point]));
             }
         }
         // Stable: equal scores stay in the order in which they were found.
-        rows.sort_by_key(|(score, _)| Reverse(*score));
-        rows.into_iter().map(|(_, row)| row).collect()
+        rows.sort_by_key(|(score, ..)| Reverse(*score));
+        rows.into_iter()
+            .map(|(_, row, points)| (row, points))
+            .collect()
     }
 
     fn row(&self, suspect: &Suspect, fingerprint: Option<Text>) -> SuspectRow {
@@ -74,7 +95,7 @@ impl<'a> Holders<'a> {
             .iter()
             .map(|entries| EntryRow {
                 type_: match entries.kind {
-                    EntryKind::Object(type_) => Text::new(heap.names.type_name(type_).as_bytes()),
+                    EntryKind::Object(type_) => Text::new(heap.names().type_name(type_).as_bytes()),
                     EntryKind::Group => Text::new(self.group_kind(entries.example)),
                 },
                 count: entries.sum.objects,
@@ -94,8 +115,8 @@ impl<'a> Holders<'a> {
             holder: self.name(suspect.point),
             address: object.map(|o| self.address(o)),
             type_: object.map(|o| {
-                let type_ = heap.graph.type_of(o);
-                Text::new(heap.names.type_name(type_).as_bytes())
+                let type_ = heap.graph().type_of(o);
+                Text::new(heap.names().type_name(type_).as_bytes())
             }),
             retained_bytes: suspect.retained,
             accumulated_bytes: suspect.accumulated,
@@ -104,6 +125,7 @@ impl<'a> Holders<'a> {
             certain: suspect.strength == Strength::Strong,
             entry_count: suspect.all_entries,
             entries,
+            sites: Vec::new(),
             fingerprint,
         }
     }
@@ -113,10 +135,8 @@ impl<'a> Holders<'a> {
         match node {
             Node::Object(object) => Text::new(self.heap.owner_of(object)),
             Node::Group(group, _) => {
-                let group = self.groups.of.get(group.index());
-                Text::new(group.map_or(String::new(), |g| {
-                    self.heap.names.group_name(g).into_owned()
-                }))
+                let group = self.groups.get(group);
+                group.map_or(Text::default(), |g| Text::new(&g.name))
             }
             Node::Top => Text::new("held from many places, by none of them alone"),
         }
@@ -127,7 +147,7 @@ impl<'a> Holders<'a> {
         let heap = self.heap;
         match node {
             Node::Object(object) => {
-                let path = Path::folded(&heap.graph, &heap.reach, object, ENDS, ENDS);
+                let path = Path::folded(heap.graph(), heap.reach(), object, ENDS, ENDS);
                 path.map_or(Text::default(), |path| Text::new(alike(heap, &path)))
             }
             _ => self.name(node),
@@ -136,19 +156,15 @@ impl<'a> Holders<'a> {
 
     /// Where an object lies.
     pub(crate) fn address(&self, object: ObjIx) -> Address {
-        Address(self.heap.objects.base(object.0).0)
+        self.heap.address(object)
     }
 
     fn group_kind(&self, node: Node) -> &'static str {
-        use leakscope_go::owners::Group;
         let group = match node {
-            Node::Group(group, _) => self.groups.of.get(group.index()),
+            Node::Group(group, _) => self.groups.get(group),
             _ => None,
         };
-        match group {
-            Some(Group::Goroutine(_)) => "goroutine",
-            _ => "root",
-        }
+        group.map_or("root", |g| g.entry)
     }
 }
 

@@ -1,16 +1,16 @@
 //! The ways from roots to objects, in words.
 
-use leakscope_go::heap::GoHeap;
 use leakscope_go::keys::WithKeys;
 use leakscope_graph::{
     ClassIx, Held, Node, ObjIx, Path, Resolver, Strength, TypePaths, freed_without,
 };
 use leakscope_report::{Amount, Document, PathRow, Question, Text, WhyDoc};
-use leakscope_target::{Addr, Image};
+use leakscope_target::Image;
 
 use super::head_of;
 use super::suspects::Holders;
 use crate::failure::Failure;
+use crate::heap::AnyHeap;
 use crate::read::Subject;
 
 /// References at either end of a way that are spelled out.
@@ -33,11 +33,11 @@ pub(crate) fn why(
     limit: usize,
 ) -> Result<WhyDoc, Failure> {
     let heap = &subject.heap;
-    let with_keys = values.map(|image| WithKeys::new(heap, image));
+    let with_keys = (heap.go().zip(values)).map(|(heap, image)| WithKeys::new(heap, image));
     let with_keys = with_keys.as_ref();
     let holders = Holders::of(heap)?;
     let asked = ask(heap, about)?;
-    let mut paths = TypePaths::new(&heap.graph, &heap.reach, &heap.names);
+    let mut paths = TypePaths::new(heap.graph(), heap.reach(), heap.names());
     let mut doc = WhyDoc {
         head: head_of(Document::Why, subject),
         question: Question::Object,
@@ -60,14 +60,14 @@ pub(crate) fn why(
             for way in ways {
                 let names: &dyn Resolver = match with_keys {
                     Some(with_keys) => with_keys,
-                    None => &heap.names,
+                    None => heap.names(),
                 };
                 doc.paths.push(PathRow {
-                    path: Text::new(way.path.expression(&heap.graph, names)),
+                    path: Text::new(way.path.expression(heap.graph(), names)),
                     example_path: None,
                     types: types(heap, &way.path, object),
                     count: way.alike,
-                    bytes: heap.graph.size(object),
+                    bytes: heap.graph().size(object),
                     certain: certain(heap, &way.path),
                     example: holders.address(object),
                     fingerprint: fingerprint(&paths, way.class),
@@ -81,7 +81,7 @@ pub(crate) fn why(
             let entries: Vec<ObjIx> = holders
                 .tree
                 .held_objects(Node::Object(head))
-                .filter(|o| *o != head && !heap.names.is_internal(heap.graph.type_of(*o)))
+                .filter(|o| *o != head && !heap.names().is_internal(heap.graph().type_of(*o)))
                 .collect();
             count(heap, &entries, &mut doc);
             doc.retained_bytes = holders.tree.retained(head);
@@ -92,7 +92,7 @@ pub(crate) fn why(
             doc.about = Text::new(name);
             count(heap, &objects, &mut doc);
             let mut asked = fixedbitset(heap, &objects);
-            let freed = freed_without(&heap.graph, &heap.reach, |o| asked.contains(o.index()));
+            let freed = freed_without(heap.graph(), heap.reach(), |o| asked.contains(o.index()));
             asked.clear();
             doc.retained_bytes = freed.bytes;
             merged(&holders, &mut paths, with_keys, &objects, limit, &mut doc);
@@ -101,37 +101,32 @@ pub(crate) fn why(
     Ok(doc)
 }
 
-fn fixedbitset(heap: &GoHeap, objects: &[ObjIx]) -> fixedbitset::FixedBitSet {
-    let mut set = fixedbitset::FixedBitSet::with_capacity(heap.graph.objects() as usize);
+fn fixedbitset(heap: &AnyHeap, objects: &[ObjIx]) -> fixedbitset::FixedBitSet {
+    let mut set = fixedbitset::FixedBitSet::with_capacity(heap.graph().objects() as usize);
     set.extend(objects.iter().map(|o| o.index()));
     set
 }
 
 /// An address in hex, the name of a type, or the owner of a map.
-fn ask(heap: &GoHeap, about: &str) -> Result<Asked, Failure> {
+fn ask(heap: &AnyHeap, about: &str) -> Result<Asked, Failure> {
     if let Some(digits) = about.strip_prefix("0x") {
         let found = u64::from_str_radix(digits, 16)
             .ok()
-            .and_then(|at| heap.objects.find(at));
-        let found = found.ok_or_else(|| Failure::NoSuchObject {
+            .and_then(|at| heap.find(at));
+        let (object, base) = found.ok_or_else(|| Failure::NoSuchObject {
             asked: about.to_owned(),
         })?;
-        let object = ObjIx(found.obj);
-        let is_map = heap
-            .maps
-            .iter()
-            .any(|map| map.address == Addr(found.base) && map.object == Some(object));
-        return Ok(if is_map {
+        return Ok(if heap.is_map(object, base) {
             Asked::Map(object)
         } else {
             Asked::Object(object)
         });
     }
-    let wanted: Vec<bool> = (0..heap.names.types())
-        .map(|t| heap.names.type_name(leakscope_graph::TypeIx(t)) == about)
+    let wanted: Vec<bool> = (0..heap.types())
+        .map(|t| heap.names().type_name(leakscope_graph::TypeIx(t)) == about)
         .collect();
-    let of_type = |o: &ObjIx| wanted.get(heap.graph.type_of(*o).index()) == Some(&true);
-    let objects: Vec<ObjIx> = (0..heap.graph.objects())
+    let of_type = |o: &ObjIx| wanted.get(heap.graph().type_of(*o).index()) == Some(&true);
+    let objects: Vec<ObjIx> = (0..heap.graph().objects())
         .map(ObjIx)
         .filter(of_type)
         .collect();
@@ -139,29 +134,30 @@ fn ask(heap: &GoHeap, about: &str) -> Result<Asked, Failure> {
         return Ok(Asked::Type(objects, about.to_owned()));
     }
     // A map without an owner is not meant by an empty name.
-    let owned = (heap.maps.iter()).find(|map| !about.is_empty() && heap.map_owner(map) == about);
-    owned
-        .and_then(|map| map.object)
-        .map(Asked::Map)
-        .ok_or_else(|| Failure::NoSuchObject {
-            asked: about.to_owned(),
-        })
+    let owned = (!about.is_empty()).then(|| heap.map_of(about)).flatten();
+    owned.map(Asked::Map).ok_or_else(|| Failure::NoSuchObject {
+        asked: about.to_owned(),
+    })
 }
 
-fn type_of(heap: &GoHeap, object: ObjIx) -> Text {
-    Text::new(heap.names.type_name(heap.graph.type_of(object)).as_bytes())
+fn type_of(heap: &AnyHeap, object: ObjIx) -> Text {
+    Text::new(
+        heap.names()
+            .type_name(heap.graph().type_of(object))
+            .as_bytes(),
+    )
 }
 
 /// Counts the objects asked about.
-fn count(heap: &GoHeap, objects: &[ObjIx], doc: &mut WhyDoc) {
+fn count(heap: &AnyHeap, objects: &[ObjIx], doc: &mut WhyDoc) {
     for object in objects {
-        let amount = if heap.reach.is_reached(*object) {
+        let amount = if heap.reach().is_reached(*object) {
             &mut doc.objects
         } else {
             &mut doc.unreachable
         };
         amount.objects += 1;
-        amount.bytes += heap.graph.size(*object);
+        amount.bytes += heap.graph().size(*object);
     }
 }
 
@@ -175,10 +171,10 @@ fn merged(
     doc: &mut WhyDoc,
 ) {
     let heap = holders.heap;
-    let merged = paths.merge(objects.iter().map(|o| (*o, heap.graph.size(*o))));
+    let merged = paths.merge(objects.iter().map(|o| (*o, heap.graph().size(*o))));
     doc.path_count = merged.paths.len() as u64;
     for way in merged.paths.iter().take(limit) {
-        let Some(path) = Path::folded(&heap.graph, &heap.reach, way.example, ENDS, ENDS) else {
+        let Some(path) = Path::folded(heap.graph(), heap.reach(), way.example, ENDS, ENDS) else {
             continue;
         };
         let Held { objects, bytes } = way.sum;
@@ -189,31 +185,31 @@ fn merged(
             bytes,
             certain: certain(heap, &path),
             example: holders.address(way.example),
-            example_path: with_keys.map(|names| Text::new(path.expression(&heap.graph, names))),
+            example_path: with_keys.map(|names| Text::new(path.expression(heap.graph(), names))),
             fingerprint: fingerprint(paths, way.class),
         });
     }
 }
 
 /// A way with every index left out: it stands for many.
-pub(super) fn alike(heap: &GoHeap, path: &Path) -> String {
-    let mut text = heap.names.root_key(path.root).into_owned();
+pub(super) fn alike(heap: &AnyHeap, path: &Path) -> String {
+    let mut text = heap.names().root_key(path.root).into_owned();
     for (i, step) in path.steps.iter().enumerate() {
         if path.omitted.is_some_and(|o| o.after == i) {
             text.push_str("[…]");
         }
-        let type_ = heap.graph.type_of(step.holder);
-        heap.names.push_field(type_, step.slot, &mut text);
+        let type_ = heap.graph().type_of(step.holder);
+        heap.names().push_field(type_, step.slot, &mut text);
     }
     text
 }
 
 /// Types on a way, its ends where it is long.
-fn types(heap: &GoHeap, path: &Path, object: ObjIx) -> Vec<Text> {
+fn types(heap: &AnyHeap, path: &Path, object: ObjIx) -> Vec<Text> {
     let mut types: Vec<Text> = path
         .steps
         .iter()
-        .filter(|s| !heap.names.is_internal(heap.graph.type_of(s.holder)))
+        .filter(|s| !heap.names().is_internal(heap.graph().type_of(s.holder)))
         .map(|s| type_of(heap, s.holder))
         .collect();
     types.push(type_of(heap, object));
@@ -227,8 +223,8 @@ fn types(heap: &GoHeap, path: &Path, object: ObjIx) -> Vec<Text> {
     types
 }
 
-fn certain(heap: &GoHeap, path: &Path) -> bool {
-    heap.graph.root(path.root).strength == Strength::Strong
+fn certain(heap: &AnyHeap, path: &Path) -> bool {
+    heap.graph().root(path.root).strength == Strength::Strong
 }
 
 fn fingerprint(paths: &TypePaths<'_>, class: ClassIx) -> Option<Text> {

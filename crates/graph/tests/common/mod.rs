@@ -116,7 +116,7 @@ impl Plain {
         });
         let types = self.types.iter().map(|t| TypeIx(*t)).collect();
         builder
-            .finish(types, sizes.collect(), roots.collect())
+            .finish(types, sizes.collect::<Vec<_>>(), roots.collect())
             .unwrap()
     }
 

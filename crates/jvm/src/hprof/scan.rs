@@ -16,8 +16,6 @@ const MANY: u8 = u8::MAX;
 /// Objects of one piece. Columns run along objects, or along all their references.
 #[derive(Default)]
 pub(crate) struct Scanned {
-    /// Where the piece lies in the dump.
-    pub(crate) offset: u64,
     /// Address of each object.
     pub(crate) address: Vec<u64>,
     /// What each is.
@@ -113,7 +111,6 @@ pub(crate) fn scan<const W: usize>(piece: &Piece<'_>, table: &ClassTable) -> Sca
     let mut scan = Scan::<W> {
         table,
         out: Scanned {
-            offset: piece.offset,
             ..Scanned::default()
         },
         recent: [(0, u32::MAX); RECENT],

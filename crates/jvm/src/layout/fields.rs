@@ -97,7 +97,7 @@ impl<'a> Fields<'a> {
             .map(|t| self.layout.width(*t))
             .collect();
         values.sort_unstable_by_key(|w| std::cmp::Reverse(*w));
-        if values.first() == Some(&8) && start % 8 != 0 {
+        if values.first() == Some(&8) && !start.is_multiple_of(8) {
             let mut gap = 8 - start % 8;
             for wanted in [4, 2, 1] {
                 while gap >= wanted

@@ -3,7 +3,9 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Amount, Head, MapRow, MapSums, SuspectRow, Text, TypeRow};
+use crate::{
+    Amount, Head, LedgerRow, MapRow, MapSums, PacingRow, ProfileRow, SuspectRow, Text, TypeRow,
+};
 
 /// The overview of one heap.
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
@@ -30,7 +32,7 @@ pub struct AnalyzeDoc {
 }
 
 /// The process around a heap. `null` means not known.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, JsonSchema)]
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct Process {
     /// Threads.
     pub threads: Option<u64>,
@@ -38,6 +40,12 @@ pub struct Process {
     pub goroutines: Goroutines,
     /// Resident memory, bytes.
     pub rss_bytes: Option<u64>,
+    /// What it belongs to; `null` where nobody read what the kernel counts, as of cores.
+    pub ledger: Option<LedgerRow>,
+    /// How the collector is paced.
+    pub pacing: Option<PacingRow>,
+    /// The memory profile that tells where objects were allocated; `null` where the runtime has no such thing.
+    pub profile: Option<ProfileRow>,
 }
 
 /// Goroutines of a process.
@@ -72,6 +80,8 @@ pub struct Heap {
     pub spans: u64,
     /// Their bytes (`MemStats.HeapInuse`).
     pub span_bytes: u64,
+    /// How the runtime laid objects out, where that had to be found out.
+    pub layout: Option<Text>,
 }
 
 /// Unreachable objects that outlive the next collection.

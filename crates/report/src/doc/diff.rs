@@ -21,6 +21,10 @@ pub struct DiffDoc {
     pub types: Vec<GrowthRow>,
     /// By owner of a map.
     pub maps: Vec<GrowthRow>,
+    /// By allocation site: sampled objects that roots reach, scaled.
+    pub sites: Vec<GrowthRow>,
+    /// By what resident memory belongs to; empty where a capture has no ledger.
+    pub ledger: Vec<GrowthRow>,
     /// By the `go` statement of goroutines; bytes are what these alone hold.
     pub goroutines: Vec<GrowthRow>,
 }

@@ -32,8 +32,14 @@ pub enum Document {
     Doctor,
     /// Counters of runtimes.
     Top,
+    /// Allocation sites.
+    Sites,
+    /// Resident memory.
+    Ledger,
     /// Simulated maps.
     Simulate,
+    /// A decision of the agent.
+    Explain,
 }
 
 /// The head of every document.
@@ -72,6 +78,8 @@ pub enum TargetKind {
     Core,
     /// A snapshot of a process or a core.
     Snapshot,
+    /// A heap dump of a JVM.
+    HeapDump,
     /// This machine as a whole.
     Host,
     /// A model: no program was looked at.
@@ -93,7 +101,9 @@ pub struct Target {
     pub core: Option<Text>,
     /// Path of the snapshot.
     pub snapshot: Option<Text>,
-    /// The language runtime: `go`.
+    /// Path of the heap dump; `-` for standard input.
+    pub heap_dump: Option<Text>,
+    /// The language runtime: `go` or `jvm`.
     pub runtime: Option<Text>,
     /// The runtime's version as it names itself, such as `go1.27.3`.
     pub runtime_version: Option<Text>,
@@ -111,6 +121,7 @@ impl Target {
             executable: None,
             core: None,
             snapshot: None,
+            heap_dump: None,
             runtime: None,
             runtime_version: None,
             debug_info: None,
@@ -128,6 +139,10 @@ pub enum Method {
     NoStop,
     /// Read from a core file.
     Core,
+    /// Read from a heap dump that the runtime itself wrote.
+    HeapDump,
+    /// Told by the runtime itself, which stood still for it.
+    Attach,
     /// Only what the kernel says about processes; no memory was read.
     Proc,
     /// Simulated.

@@ -42,6 +42,10 @@ pub enum RootKind {
     Variable,
     /// Goroutines that were started with the same function.
     Goroutines,
+    /// Threads of a JVM whose names differ by numbers only.
+    Threads,
+    /// Values of a `ThreadLocal` of a JVM in all threads.
+    ThreadLocal,
     /// What the runtime itself keeps: finalizers, weak handles, stacks of threads.
     Runtime,
 }

@@ -40,6 +40,8 @@ pub enum Generation {
     Classic,
     /// Swiss tables: Go 1.24 and later.
     Swiss,
+    /// A collection of `java.util`: its type says which.
+    Jdk,
 }
 
 /// One map.

@@ -6,13 +6,17 @@ mod doctor;
 mod goroutines;
 mod head;
 mod histo;
+mod ledger;
 mod maps;
+mod pacing;
 mod ps;
 mod replay;
 mod simulate;
+mod sites;
 mod snap;
 mod suspects;
 mod top;
+mod watch;
 mod why;
 
 pub use analyze::{AnalyzeDoc, Goroutines, Heap, Kept, Process};
@@ -24,13 +28,19 @@ pub use head::{
     Tool,
 };
 pub use histo::{HistoDoc, PackageRow, RootKind, RootRow, TypeRow};
+pub use ledger::{LedgerDoc, LedgerRow, MappingRow, MemoryPart, PartRow};
 pub use maps::{Classic, Generation, Growth, MapRow, MapSums, MapsDoc, Swiss};
+pub use pacing::{GoalBy, PacingRow};
 pub use ps::{ProcessRow, PsDoc};
 pub use replay::{ReplayDoc, ReplayLine, ReplaySeries, RiskTerms, TrendTest, TrendVerdict};
 pub use simulate::{
     ClaimRow, CurveRow, Finding, Measure, ScenarioRow, SimulateDoc, StepRow, TraceRow, ValueRow,
 };
+pub use sites::{HeldSite, ProfileRow, Published, SampleSum, SiteRow, SitesDoc};
 pub use snap::SnapDoc;
 pub use suspects::{EntryRow, HolderKind, SuspectRow, Verdict};
 pub use top::{CounterRow, TopDoc};
+pub use watch::{
+    ExplainDoc, PointRow, SensitivityRow, SeriesRow, TurningRow, VerdictLine, WindowRow,
+};
 pub use why::{PathRow, Question, WhyDoc};

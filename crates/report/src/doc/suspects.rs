@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Address, Text};
+use crate::{Address, HeldSite, Text};
 
 /// What a single capture can say of a place: never that it is a leak, which takes growth.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, JsonSchema)]
@@ -57,6 +57,9 @@ pub struct SuspectRow {
     pub entry_count: u64,
     /// Entries by type, the most bytes first; types below a hundredth are left out.
     pub entries: Vec<EntryRow>,
+    /// Who allocated what it holds, the most bytes first, where the runtime has sampled that: objects that are held from many
+    /// places by none of them alone are not told apart.
+    pub sites: Vec<HeldSite>,
     /// Stays the same across runs, machines and builds of the same code.
     pub fingerprint: Option<Text>,
 }

@@ -21,17 +21,41 @@ impl Render for AnalyzeDoc {
             .threads
             .map_or("threads unknown".to_owned(), |n| things(n, "thread"));
         let goroutines = &self.process.goroutines;
-        fact(
-            &mut out,
-            page,
-            "process",
-            &format!(
+        let process = if self.of_jvm() {
+            format!("resident {rss}, {threads}")
+        } else {
+            format!(
                 "resident {rss}, {threads}, {}{}, {} of stacks and collector buffers",
                 things(goroutines.count, "goroutine"),
                 leaked(goroutines),
                 bytes(goroutines.manual_bytes)
-            ),
-        );
+            )
+        };
+        fact(&mut out, page, "process", &process);
+        if let Some(ledger) = &self.process.ledger {
+            fact(
+                &mut out,
+                page,
+                "  resident",
+                &super::ledger::in_short(ledger),
+            );
+        }
+        if let Some(pacing) = &self.process.pacing {
+            fact(
+                &mut out,
+                page,
+                "  collector",
+                &super::pacing::in_short(pacing),
+            );
+        }
+        if let Some(missing) = self
+            .process
+            .profile
+            .as_ref()
+            .and_then(|p| p.missing.as_ref())
+        {
+            fact(&mut out, page, "  sites", &missing.to_string());
+        }
         self.heap(&mut out, page);
         fact(&mut out, page, "maps", &sums(&self.map_sums));
         coverage(&mut out, page, &self.head.coverage);
@@ -53,7 +77,11 @@ impl Render for AnalyzeDoc {
 fn title(out: &mut String, text: &str, more: u64, command: &str) {
     let _ = write!(out, "\n{HEADER}{text}{HEADER:#}");
     if more > 0 {
-        let _ = write!(out, " {DIM}({} more: leakscope {command}){DIM:#}", count(more));
+        let _ = write!(
+            out,
+            " {DIM}({} more: leakscope {command}){DIM:#}",
+            count(more)
+        );
     }
     out.push('\n');
 }
@@ -76,31 +104,47 @@ fn leaked(goroutines: &Goroutines) -> String {
 }
 
 impl AnalyzeDoc {
+    fn of_jvm(&self) -> bool {
+        let runtime = self.head.target.runtime.as_ref();
+        runtime.is_some_and(|r| r.raw() == "jvm")
+    }
+
     fn heap(&self, out: &mut String, page: &Page) {
         let heap = &self.heap;
-        let spans = format!(
-            "{} allocated, in {} of {}",
-            amount(heap.allocated),
-            things(heap.spans, "span"),
-            bytes(heap.span_bytes)
-        );
-        fact(out, page, "heap", &spans);
+        let whole = match &heap.layout {
+            Some(layout) => format!("{} allocated; {layout}", amount(heap.allocated)),
+            None => format!(
+                "{} allocated, in {} of {}",
+                amount(heap.allocated),
+                things(heap.spans, "span"),
+                bytes(heap.span_bytes)
+            ),
+        };
+        fact(out, page, "heap", &whole);
         fact(out, page, "  reachable", &amount(heap.reachable));
         let none = Amount::default();
         if heap.maybe_reachable != none {
-            let text = format!(
-                "{}: only words that may be numbers point there",
-                amount(heap.maybe_reachable)
-            );
+            let why = if self.of_jvm() {
+                "only soft references lead there"
+            } else {
+                "only words that may be numbers point there"
+            };
+            let text = format!("{}: {why}", amount(heap.maybe_reachable));
             fact(out, page, "  maybe", &text);
         }
-        let garbage = format!(
-            "{}: garbage that no collection has seen yet",
-            amount(heap.unreachable)
-        );
+        let why = if self.of_jvm() {
+            "garbage, or only weak references lead there"
+        } else {
+            "garbage that no collection has seen yet"
+        };
+        let garbage = format!("{}: {why}", amount(heap.unreachable));
         fact(out, page, "  garbage", &garbage);
         // A detail: not worth a line of the first screen.
-        for kept in heap.unreachable_kept.iter().filter(|_| page.limit.is_none()) {
+        for kept in heap
+            .unreachable_kept
+            .iter()
+            .filter(|_| page.limit.is_none())
+        {
             fact(
                 out,
                 page,

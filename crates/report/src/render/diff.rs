@@ -28,6 +28,8 @@ impl Render for DiffDoc {
             ("Where memory accumulates", &self.holders),
             ("Types", &self.types),
             ("Maps", &self.maps),
+            ("Allocation sites (sampled)", &self.sites),
+            ("Resident memory", &self.ledger),
             ("Goroutines, by where they were started", &self.goroutines),
         ] {
             table(&mut out, page, title, rows);

@@ -68,8 +68,12 @@ fn one(out: &mut String, page: &Page, group: &GoroutineGroup) {
     let _ = writeln!(out, "{style}{verdict}{style:#}{HEADER}{line}{HEADER:#}");
     if let Some(doubt) = group.doubt {
         let text = match doubt {
-            Doubt::MaybePointer => "not called leaked: a word that may be a pointer leads to what it waits for",
-            Doubt::Unread => "not called leaked: memory that could not be read may lead to what it waits for",
+            Doubt::MaybePointer => {
+                "not called leaked: a word that may be a pointer leads to what it waits for"
+            }
+            Doubt::Unread => {
+                "not called leaked: memory that could not be read may lead to what it waits for"
+            }
         };
         let text = shorten(text, page.columns.saturating_sub(INDENT));
         let _ = writeln!(out, "{:INDENT$}{CAUTION}{text}{CAUTION:#}", "");

@@ -44,6 +44,7 @@ fn runtime(target: &Target) -> String {
         .as_ref()
         .map_or(UNKNOWN.to_owned(), ToString::to_string);
     let debug_info = match target.debug_info {
+        _ if target.runtime.as_ref().is_some_and(|r| r.raw() == "jvm") => return version,
         Some(true) => "with debug info",
         Some(false) => "without debug info",
         None => "debug info unknown",
@@ -93,6 +94,10 @@ fn target(target: &Target, columns: usize) -> String {
                 shorten(&snapshot, columns.saturating_sub(20))
             )
         }
+        TargetKind::HeapDump => {
+            let dump = named(&target.heap_dump);
+            format!("heap dump {}", shorten(&dump, columns.saturating_sub(10)))
+        }
         TargetKind::Host => "this machine".to_owned(),
         TargetKind::Model => "a model".to_owned(),
     }
@@ -115,6 +120,18 @@ fn capture(capture: &Capture) -> String {
             format!("read while running, not stopped, {threads}, {copied} copied, {at}")
         }
         Method::Core => format!("core file of {at}, {threads}"),
+        Method::HeapDump => format!("heap dump of {at}, {threads}"),
+        Method::Attach => match capture.stop_measured_ns {
+            Some(_) => format!(
+                "told by the runtime, which stood still for {} (predicted {}), {at}",
+                time(capture.stop_measured_ns),
+                time(capture.stop_predicted_ns),
+            ),
+            None => format!(
+                "told by the runtime, which stood still for it (predicted {}), {at}",
+                time(capture.stop_predicted_ns),
+            ),
+        },
         Method::Proc => format!("facts of the kernel, no memory read, {at}"),
         Method::Model => format!("simulated, {at}"),
     }

@@ -115,7 +115,7 @@ fn roots(out: &mut String, page: &Page, rows: &[RootRow], all: u64) {
     for row in listed {
         let name = match row.kind {
             RootKind::Goroutines => format!("goroutines of {}", row.name),
-            RootKind::Variable | RootKind::Runtime => row.name.to_string(),
+            _ => row.name.to_string(),
         };
         let maybe = if row.maybe_retained_bytes > 0 {
             format!(" ({} of it maybe)", bytes(row.maybe_retained_bytes))

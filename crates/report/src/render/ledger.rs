@@ -50,7 +50,11 @@ impl LedgerDoc {
         table.write(out, page.columns, HEADER);
         let left = self.mappings.len() - rows.len();
         if left > 0 {
-            let _ = writeln!(out, "{DIM}and {} (--all){DIM:#}", things(left as u64, "mapping"));
+            let _ = writeln!(
+                out,
+                "{DIM}and {} (--all){DIM:#}",
+                things(left as u64, "mapping")
+            );
         }
     }
 }

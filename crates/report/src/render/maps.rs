@@ -124,6 +124,7 @@ fn generation(generation: Generation) -> &'static str {
     match generation {
         Generation::Classic => "classic",
         Generation::Swiss => "swiss",
+        Generation::Jdk => "jdk",
     }
 }
 

@@ -12,9 +12,12 @@ pub(super) fn pacing(out: &mut String, page: &Page, row: &PacingRow) {
         "{} now, {} live as of the last collection, {} collections so far{}",
         size(row.heap_bytes),
         size(row.marked_bytes),
-        row.collections.map_or(UNKNOWN.to_owned(), |n| count(n.into())),
-        row.gc_cpu_share
-            .map_or(String::new(), |s| format!(", {} of the processor time", percent(s)))
+        row.collections
+            .map_or(UNKNOWN.to_owned(), |n| count(n.into())),
+        row.gc_cpu_share.map_or(String::new(), |s| format!(
+            ", {} of the processor time",
+            percent(s)
+        ))
     );
     fact(out, page, "heap", &heap);
     fact(out, page, "goal", &goal(row));

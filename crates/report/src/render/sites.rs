@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use super::head::{coverage, fact, opening};
 use super::{DIM, HEADER, Page, Render, shown};
 use crate::text::{shorten, width};
-use crate::{HeldSite, Place, ProfileRow, SampleSum, SiteRow, SitesDoc, bytes, count, percent, things};
+use crate::{
+    HeldSite, Place, ProfileRow, SampleSum, SiteRow, SitesDoc, bytes, count, percent, things,
+};
 
 /// Frames shown of a stack; JSON has all.
 const FRAMES: usize = 4;
@@ -75,7 +77,11 @@ fn error(sum: &SampleSum) -> String {
 }
 
 fn one(out: &mut String, page: &Page, number: usize, row: &SiteRow) {
-    let before = format!("{number:>2}. {}{}  ", bytes(row.live.bytes), error(&row.live));
+    let before = format!(
+        "{number:>2}. {}{}  ",
+        bytes(row.live.bytes),
+        error(&row.live)
+    );
     let place = place(&row.place);
     let place = shorten(&place, page.columns.saturating_sub(width(&before)));
     let _ = writeln!(out, "{before}{HEADER}{place}{HEADER:#}");
@@ -96,7 +102,11 @@ fn one(out: &mut String, page: &Page, number: usize, row: &SiteRow) {
     );
     let text = shorten(&text, page.columns.saturating_sub(INDENT));
     let _ = writeln!(out, "{indent}{text}");
-    let frames = if page.limit.is_none() { usize::MAX } else { FRAMES };
+    let frames = if page.limit.is_none() {
+        usize::MAX
+    } else {
+        FRAMES
+    };
     for frame in row.stack.iter().take(frames) {
         let text = self::place(frame);
         let text = shorten(&text, page.columns.saturating_sub(INDENT));
@@ -104,7 +114,11 @@ fn one(out: &mut String, page: &Page, number: usize, row: &SiteRow) {
     }
     let left = row.stack.len().saturating_sub(frames);
     if left > 0 {
-        let _ = writeln!(out, "{indent}{DIM}and {}{DIM:#}", things(left as u64, "frame"));
+        let _ = writeln!(
+            out,
+            "{indent}{DIM}and {}{DIM:#}",
+            things(left as u64, "frame")
+        );
     }
 }
 
@@ -125,7 +139,11 @@ pub(super) fn place(place: &Place) -> String {
 pub(super) fn allocated(site: &HeldSite, room: usize) -> String {
     const BEFORE: &str = "allocated by ";
     let sampled = if site.held.error > 0.0 {
-        format!(": {} (sampled, ±{})", percent(site.share), percent(site.held.error))
+        format!(
+            ": {} (sampled, ±{})",
+            percent(site.share),
+            percent(site.held.error)
+        )
     } else {
         format!(": {}", percent(site.share))
     };

@@ -10,6 +10,8 @@ use crate::{EntryRow, SuspectRow, Verdict, bytes, count, percent, things};
 const INDENT: usize = 4;
 /// Types of entries shown of each.
 const ENTRIES: usize = 2;
+/// Allocation sites shown of each.
+const SITES: usize = 1;
 /// Suspects with details on the first screen; the others have a line each.
 const DETAILED: usize = 5;
 
@@ -66,7 +68,9 @@ fn details(out: &mut String, page: &Page, row: &SuspectRow, entries: usize) {
     let mut fingerprint = row.fingerprint.as_ref().map(ToString::to_string);
     // The fingerprint goes behind the type; without a type, behind the first entry; and alone where there is neither.
     let mut line = |text: &str, dim: &str| {
-        let print = fingerprint.take().map_or(String::new(), |f| format!("  {f}"));
+        let print = fingerprint
+            .take()
+            .map_or(String::new(), |f| format!("  {f}"));
         let used = width(dim) + width(&print);
         let text = shorten(text, room.saturating_sub(used));
         let _ = writeln!(out, "{indent}{text}{DIM}{dim}{print}{DIM:#}");
@@ -77,6 +81,14 @@ fn details(out: &mut String, page: &Page, row: &SuspectRow, entries: usize) {
     }
     for entry in row.entries.iter().take(entries) {
         line(&holds(entry), "");
+    }
+    let sites = if entries == ENTRIES {
+        usize::MAX
+    } else {
+        SITES
+    };
+    for site in row.sites.iter().take(sites) {
+        line(&super::sites::allocated(site, room), "");
     }
     if !row.certain {
         line("maybe: only words that may be numbers lead there", "");

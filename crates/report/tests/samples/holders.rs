@@ -28,6 +28,7 @@ pub(crate) fn suspects() -> Vec<SuspectRow> {
             entry("main.session", 2_000_000, 370 << 20),
             entry("string", 2_000_000, 10 << 20),
         ],
+        sites: super::memory::held(),
         fingerprint: Some("v1:0123456789abcdef".into()),
     };
     vec![
@@ -203,6 +204,12 @@ pub(crate) fn diff() -> DiffDoc {
             grown("string", &[(9, 900), (9, 900), (2, 200)], false),
         ],
         maps: Vec::new(),
+        sites: vec![grown(
+            "main.login:31",
+            &[(10, 640), (20, 1280), (40, 2560)],
+            true,
+        )],
+        ledger: Vec::new(),
         goroutines: vec![grown("main.serve:12", &[(1, 0), (2, 0), (3, 2)], true)],
     }
 }

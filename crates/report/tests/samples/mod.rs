@@ -1,9 +1,14 @@
 //! One document of each kind, with values that strain the layout.
 
 mod holders;
+mod memory;
 mod simulate;
+mod watched;
 
 use leakscope_report::*;
+
+pub(crate) use memory::{ledger, sites};
+pub(crate) use watched::explain;
 
 pub(crate) use holders::{diff, goroutines, why};
 pub(crate) use simulate::simulate;
@@ -209,6 +214,9 @@ pub(crate) fn analyze() -> AnalyzeDoc {
                 manual_bytes: 8 << 20,
             },
             rss_bytes: None,
+            ledger: Some(memory::ledger_row()),
+            pacing: Some(memory::pacing()),
+            profile: Some(memory::profile()),
         },
         heap: Heap {
             allocated: amount(6_200_000, 518 << 20),
@@ -222,6 +230,7 @@ pub(crate) fn analyze() -> AnalyzeDoc {
             }],
             spans: 66_000,
             span_bytes: 530 << 20,
+            layout: None,
         },
         suspect_count: 5,
         suspects: holders::suspects(),

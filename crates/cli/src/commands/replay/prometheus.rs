@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn what_is_no_range_is_refused_by_its_cause() {
         let config = Config::default();
-        let mut said = |text: &[u8]| {
+        let said = |text: &[u8]| {
             read(text, None, &config, &mut Vec::new(), &mut Unread::default()).unwrap_err()
         };
         assert!(said(b"{\"status\":\"error\",\"error\":\"bad query\"}").contains("bad query"));
