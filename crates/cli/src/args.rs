@@ -37,7 +37,7 @@ EXAMPLES
   leakscope top 4242                        counters of its runtime, every 2 s
   leakscope doctor 4242                     why it cannot be read, and what helps";
 
-/// Says what the heap of a Go process holds, who owns each map, and what that costs.
+/// Says what fills the memory of Go programs and JVMs, who holds it, and who allocated it.
 ///
 /// The process is read from the outside: nothing is added to it. It is stopped for the time of one copy, at most
 /// --max-stop, and runs on while the copy is analysed.
@@ -127,7 +127,7 @@ pub(crate) enum Command {
         after_long_help = "Nothing is stopped or changed: counters that runtimes keep, and what the kernel tells, are read every 30 s. Each verdict that changes is a line of JSON. docs/agent.md lists the keys of the configuration.\n\nEXAMPLES\n  leakscope agent --observe\n  leakscope agent --observe sessiond --store watch.db --listen 127.0.0.1:9464\n  leakscope agent --observe --config leakscope.toml"
     )]
     Agent(AgentArgs),
-    /// Show a verdict again: series, windows, tests, what would change it
+    /// Show a verdict again: series, tests, what would have changed it
     #[command(
         after_long_help = "EXAMPLES\n  leakscope explain 17 --store watch.db\n  leakscope explain 17 --config leakscope.toml --json"
     )]
@@ -473,6 +473,7 @@ mod tests {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("2 min"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
         for bad in [
             "",
             "5",
@@ -480,7 +481,7 @@ mod tests {
             "1.2.3s",
             "-1s",
             "0s",
-            "1h",
+            "1y",
             "1e9s",
             "99999999999999999999999s",
         ] {

@@ -542,7 +542,7 @@ fn nothing_grows(capture: &str) -> Result<()> {
     }
     let page = leakscope(["diff", capture, capture])?;
     ensure!(
-        page.page()?.matches("no change").count() == 4,
+        page.page()?.matches("no change").count() == 6,
         "{}",
         page.out
     );

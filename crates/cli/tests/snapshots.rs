@@ -40,6 +40,7 @@ fn heap_of(answer: &Value) -> Value {
     let mut heap = answer.clone();
     if let Some(process) = heap.get_mut("process").and_then(Value::as_object_mut) {
         process.remove("rss_bytes");
+        process.remove("ledger");
     }
     heap
 }

@@ -27,6 +27,7 @@ mod config;
 mod evidence;
 mod fleet;
 mod floors;
+mod judge;
 mod memory;
 mod process;
 mod rate;

@@ -3,6 +3,7 @@
 use crate::capacity::Bounds;
 use crate::config::Config;
 use crate::floors::{Floors, Fold, Taken};
+use crate::judge::Judge;
 use crate::signature::{self, ShapeWork};
 use crate::stats::highest;
 use crate::verdict::{Change, Judged, Test, TestName, Verdict};
@@ -71,23 +72,6 @@ pub struct Process {
     fleet: FleetVerdict,
     agreement: Option<f64>,
     memory: WorkloadMemory,
-}
-
-#[derive(Clone, Debug)]
-struct Judge {
-    channel: Channel,
-    floors: Floors,
-    peak: f64,
-    verdict: Verdict,
-    /// Whether nothing has been said about this life yet.
-    fresh: bool,
-    /// Evaluations in a row that saw a leak.
-    leaks: u32,
-    /// Evaluations in a row that saw growth of either pace.
-    growths: u32,
-    /// Evaluations in a row that saw less than the verdict says.
-    milder: u32,
-    evidence: Option<Evidence>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -655,68 +639,7 @@ impl Process {
     }
 }
 
-impl Judge {
-    fn new(channel: Channel, config: &Config) -> Self {
-        Self {
-            channel,
-            floors: floors(channel.fold(), config),
-            peak: 0.0,
-            verdict: Verdict::Unknown,
-            fresh: true,
-            leaks: 0,
-            growths: 0,
-            milder: 0,
-            evidence: None,
-        }
-    }
-
-    /// Starts another life. The verdict stays until the next evaluation, which says that it is unknown.
-    fn renew(&mut self) {
-        self.peak = 0.0;
-        self.leaks = 0;
-        self.growths = 0;
-        self.milder = u32::MAX;
-        self.evidence = None;
-    }
-
-    /// The verdict after an evaluation that saw `seen`: growth must be seen several times in a row, and its absence too.
-    fn settle(&mut self, seen: Verdict, config: &Config) -> Verdict {
-        self.fresh = false;
-        self.leaks = if seen == Verdict::Leak {
-            self.leaks + 1
-        } else {
-            0
-        };
-        self.growths = if seen >= Verdict::Suspect {
-            self.growths + 1
-        } else {
-            0
-        };
-        self.milder = if seen >= self.verdict {
-            0
-        } else {
-            self.milder.saturating_add(1)
-        };
-        let next = if self.leaks >= config.hits {
-            Verdict::Leak
-        } else if self.growths >= config.hits {
-            Verdict::Suspect
-        } else if seen >= Verdict::Suspect {
-            // Not yet often enough to be said.
-            self.verdict
-        } else {
-            seen
-        };
-        let worse = next > self.verdict;
-        if worse || self.verdict <= Verdict::Quiet || self.milder >= config.clear_after {
-            self.verdict = next;
-            self.milder = 0;
-        }
-        self.verdict
-    }
-}
-
-fn floors(fold: Fold, config: &Config) -> Floors {
+pub(crate) fn floors(fold: Fold, config: &Config) -> Floors {
     Floors::new(fold, config.bucket, config.kept_buckets())
 }
 

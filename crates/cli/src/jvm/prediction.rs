@@ -57,7 +57,7 @@ impl Prediction {
         Self {
             heap,
             pause: pause(heap, time),
-            usual: scaled(usual) + NAMES / 4,
+            usual: scaled(usual).saturating_add(NAMES / 4),
             most: scaled(most).saturating_add(NAMES),
         }
     }
