@@ -1,9 +1,13 @@
 # The everyday commands. Each installs what it needs first and is safe to run again.
-.PHONY: demo test test-all lint install bench
+.PHONY: demo demo-jvm test test-all lint install bench
 
 # Attach to a leaking Go service under load and print the report.
 demo:
 	@scripts/demo.sh
+
+# The same of a leaking JVM program, through heap dumps taken from outside.
+demo-jvm:
+	@scripts/demo-jvm.sh
 
 # Lints and tests on the newest, the oldest and the pivotal runtime versions.
 test:
