@@ -5,6 +5,7 @@ mod support;
 
 use std::collections::HashSet;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use leakscope_target::{Memory, SnapshotFile};
@@ -124,6 +125,26 @@ fn found_in(path: &Path, wanted: &HashSet<u64>) -> Result<Vec<u64>> {
     Ok(found)
 }
 
+/// Waits until a thread is in a read of standard input: what the fixture told is out of its hands by then. A slice that is
+/// still on a stack has no length in a snapshot without values.
+fn until_it_reads(pid: i32) -> Result<()> {
+    let reads = || -> Result<bool> {
+        for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
+            let call = std::fs::read_to_string(task?.path().join("syscall"))?;
+            if call.starts_with("0 0x0 ") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let patience = Instant::now() + Duration::from_secs(30);
+    while !reads()? {
+        ensure!(Instant::now() < patience, "{pid} reads no input");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
 #[test]
 fn without_values_no_word_of_the_program_is_left_and_the_heap_is_the_same() -> Result<()> {
     each("secrets", &[], |running, fixture| {
@@ -142,6 +163,7 @@ fn without_values_no_word_of_the_program_is_left_and_the_heap_is_the_same() -> R
             Ok(!word)
         });
         let words: HashSet<u64> = words.collect::<Result<_>>()?;
+        until_it_reads(running.pid())?;
         send_signal(running.pid(), SIGSTOP)?;
         leakscope(["snap", &pid, "-o", &with])?.page()?;
         let said = leakscope(["snap", &pid, "-o", &without, "--no-values", "--json"])?;

@@ -113,6 +113,7 @@ mod tests {
             limit: Addr((start_page + pages) * PAGE),
             large_type: Addr(0),
             specials: Addr(0),
+            reserved: 0,
             nelems: 1,
             first_obj: 0,
             objects: 1,

@@ -44,6 +44,8 @@ pub struct Span {
     pub large_type: Addr,
     /// Head of the list of specials.
     pub specials: Addr,
+    /// Bytes at the end of its pages that are the runtime's: heap bits, inline marks.
+    pub reserved: u32,
     /// Number of slots.
     pub nelems: u32,
     /// Id of its first allocated object: ids of a span are consecutive.
@@ -349,6 +351,7 @@ fn believed(raw: &RawSpan, rules: &HeapRules, bytes: u64, sweep: Sweep) -> Span 
             Addr(0)
         },
         specials: raw.specials,
+        reserved: raw.reserved(rules, bytes) as u32,
         nelems: raw.nelems as u32,
         first_obj: 0,
         objects: 0,

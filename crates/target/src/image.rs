@@ -198,6 +198,19 @@ impl Image {
         self.segments.iter().filter(copied).map(|s| s.range)
     }
 
+    /// The parts of `within` that were copied, rising.
+    pub fn copied_within(&self, within: AddrRange) -> impl Iterator<Item = AddrRange> + '_ {
+        let first = (self.segments).partition_point(|s| s.range.end <= within.start);
+        let meets = self.segments.get(first..).unwrap_or_default().iter();
+        meets
+            .take_while(move |s| s.range.start < within.end)
+            .filter(|s| matches!(s.source, Source::Copied { .. }))
+            .map(move |s| AddrRange {
+                start: s.range.start.max(within.start),
+                end: s.range.end.min(within.end),
+            })
+    }
+
     /// `len` copied bytes at `at`, to be changed; `None` where they were not copied, or not in one piece.
     pub fn copied_mut(&mut self, at: Addr, len: u64) -> Option<&mut [u8]> {
         let i = self.segments.partition_point(|s| s.range.end <= at);

@@ -7,6 +7,7 @@
 
 mod rules;
 
+use std::iter;
 use std::sync::Arc;
 
 use leakscope_target::{Addr, AddrRange, Image, Mapping, Memory, Thread};
@@ -17,7 +18,7 @@ use crate::goroutines::Goroutines;
 use crate::heap::BuildError;
 use crate::layouts::Layouts;
 use crate::program::Program;
-use crate::spans::MAX_ADDRESS;
+use crate::spans::{MAX_ADDRESS, Span};
 use crate::threads::Machines;
 use crate::types::TypeTable;
 use rules::{Keep, Rules, is_of_runtime};
@@ -51,7 +52,16 @@ pub fn remove_values(
         .collect();
     let mut rules = Rules::new(&types, &found.typed, program);
     for (number, span) in found.objects.spans().iter().enumerate() {
-        let Some(bytes) = image.copied_mut(span.start, span.bytes) else {
+        let held = span.bytes.saturating_sub(u64::from(span.reserved));
+        let parts: Vec<AddrRange> = AddrRange::new(span.start, held)
+            .map(|held| image.copied_within(held).collect())
+            .unwrap_or_default();
+        let whole = match parts[..] {
+            [part] if part.start == span.start => image.copied_mut(part.start, part.len()),
+            _ => None,
+        };
+        let Some(bytes) = whole else {
+            clear_pieces(span, &parts, &addresses, image);
             continue;
         };
         let slot = span.elem_size as usize;
@@ -60,13 +70,15 @@ pub fn remove_values(
         for (obj, slot) in found.objects.slots(number as u32) {
             allocated[slot as usize] = found.typed.type_of.get(obj as usize).copied();
         }
-        for (shape, bytes) in allocated.iter().zip(bytes.chunks_mut(slot.max(1))) {
+        // What is behind the last slot belonged to an earlier span.
+        let shapes = allocated.into_iter().chain(iter::repeat(None));
+        for (shape, bytes) in shapes.zip(bytes.chunks_mut(slot.max(1))) {
             let Some(shape) = shape else {
                 bytes.fill(0);
                 continue;
             };
             if let Some(data) = bytes.get_mut(header..) {
-                addresses.clear(data, rules.of(*shape));
+                addresses.clear(data, rules.of(shape));
             }
         }
     }
@@ -76,8 +88,9 @@ pub fn remove_values(
         }
     }
     for stack in stacks {
-        for (at, len) in copied_parts(image, stack) {
-            if let Some(bytes) = image.copied_mut(at, len) {
+        let parts: Vec<AddrRange> = image.copied_within(stack).collect();
+        for part in parts {
+            if let Some(bytes) = image.copied_mut(part.start, part.len()) {
                 addresses.clear(bytes, &Keep::Addresses);
             }
         }
@@ -95,6 +108,20 @@ pub fn remove_values(
         }
     }
     Ok(())
+}
+
+/// Zeroes all but addresses in what was copied of a span whose slots are not copied in one piece.
+fn clear_pieces(span: &Span, pieces: &[AddrRange], addresses: &Addresses, image: &mut Image) {
+    let keep = if span.noscan {
+        Keep::Nothing
+    } else {
+        Keep::Addresses
+    };
+    for piece in pieces {
+        if let Some(bytes) = image.copied_mut(piece.start, piece.len()) {
+            addresses.clear(bytes, &keep);
+        }
+    }
 }
 
 /// Where the runtime keeps the vector registers of goroutines that it has interrupted (preempt_xreg.go, 1.26 on).
@@ -167,18 +194,6 @@ fn package_of(name: &str) -> &str {
     let last = name.rfind('/').map_or(0, |slash| slash + 1);
     let dot = name.get(last..).and_then(|rest| rest.find('.'));
     dot.and_then(|dot| name.get(..last + dot)).unwrap_or(name)
-}
-
-/// The parts of a range that were copied.
-fn copied_parts(image: &Image, range: AddrRange) -> Vec<(Addr, u64)> {
-    image
-        .copied_ranges()
-        .filter_map(|copied| {
-            let start = copied.start.max(range.start);
-            let end = copied.end.min(range.end);
-            (start < end).then(|| (start, end.0 - start.0))
-        })
-        .collect()
 }
 
 /// Where a target's memory lies: what tells addresses from other words.
