@@ -3,6 +3,7 @@
 mod support;
 
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use leakscope_testkit::{
     BuildFlags, CoreWriter, Field, Fixture, Running, gcore, send_signal, versions,
 };
-use support::{leakscope, run, status_field, untouched};
+use support::{copy_program, leakscope, run, status_field, untouched};
 
 const SIGCONT: i32 = 18;
 const SIGSTOP: i32 = 19;
@@ -159,7 +160,7 @@ fn a_process_of_somebody_else() -> Result<()> {
     let (_, running) = small_heap()?;
     let folder = tempfile::tempdir()?;
     let binary = folder.path().join("leakscope");
-    std::fs::copy(env!("CARGO_BIN_EXE_leakscope"), &binary)?;
+    copy_program(Path::new(env!("CARGO_BIN_EXE_leakscope")), &binary)?;
     let mut open = folder.path().metadata()?.permissions();
     std::os::unix::fs::PermissionsExt::set_mode(&mut open, 0o755);
     std::fs::set_permissions(folder.path(), open)?;

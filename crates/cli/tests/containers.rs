@@ -11,7 +11,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 use leakscope_testkit::{BuildFlags, Fixture, send_signal, skip, versions};
 use serde_json::Value;
-use support::{Run, run, status_field, untouched};
+use support::{Run, copy_program, run, status_field, untouched};
 
 /// Users that exist nowhere: the target's, and that of leakscope.
 const TARGET_USER: &str = "43210";
@@ -68,7 +68,7 @@ impl Contained {
             (fixture.path(), "service"),
         ] {
             let to = folder.path().join(name);
-            std::fs::copy(from, &to)?;
+            copy_program(from, &to)?;
             std::fs::set_permissions(&to, PermissionsExt::from_mode(0o755))?;
         }
         let as_user = format!("setpriv --reuid {TARGET_USER} --regid {TARGET_USER} --clear-groups");

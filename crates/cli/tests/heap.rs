@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use leakscope_testkit::{BuildFlags, Fixture, Running, gcore, send_signal, versions};
 use serde_json::Value;
-use support::{leakscope, run, untouched};
+use support::{copy_program, leakscope, run, untouched};
 
 const SIGINT: i32 = 2;
 
@@ -215,7 +215,7 @@ impl Named {
         let fixture = Fixture::build("big", &version, &BuildFlags::default())?;
         let folder = tempfile::tempdir()?;
         let path = folder.path().join(std::ffi::OsStr::from_bytes(name));
-        std::fs::copy(fixture.path(), &path)?;
+        copy_program(fixture.path(), &path)?;
         let mut child = Command::new(&path)
             .args(["-scale", "0.001"])
             .stdin(Stdio::piped())

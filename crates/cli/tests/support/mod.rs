@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test uses its own part")]
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -32,6 +33,14 @@ pub(crate) fn command() -> Command {
 /// Runs the binary with these arguments.
 pub(crate) fn leakscope<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Result<Run> {
     run(command().args(arguments))
+}
+
+/// Copies a program that is to be started. By a child: a file that this process holds open for writing, even if only in a
+/// child that another thread forks meanwhile, cannot be executed.
+pub(crate) fn copy_program(from: &Path, to: &Path) -> Result<()> {
+    let status = Command::new("cp").arg(from).arg(to).status()?;
+    ensure!(status.success(), "cp {}", from.display());
+    Ok(())
 }
 
 pub(crate) fn run(command: &mut Command) -> Result<Run> {
