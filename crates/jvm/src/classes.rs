@@ -28,6 +28,10 @@ pub(crate) enum Field {
     VirtualState,
     /// Number of a thread.
     ThreadId,
+    /// Whether a map keeps its entries in the order of their use.
+    AccessOrder,
+    /// The most that a queue or cache may hold, as it says itself.
+    Limit,
 }
 
 /// `(declaring class, field, what it is)`. Sources: the classes of `java.base`, JDK 8 to 25.
@@ -76,6 +80,32 @@ const WANTED: &[(&str, &str, Field)] = &[
     ),
     ("java/lang/VirtualThread", "state", Field::VirtualState),
     ("java/lang/Thread", "tid", Field::ThreadId),
+    ("java/util/LinkedHashMap", "accessOrder", Field::AccessOrder),
+    (
+        "java/util/concurrent/LinkedBlockingQueue",
+        "capacity",
+        Field::Limit,
+    ),
+    (
+        "java/util/concurrent/LinkedBlockingDeque",
+        "capacity",
+        Field::Limit,
+    ),
+    (
+        "com/google/common/cache/LocalCache",
+        "maxWeight",
+        Field::Limit,
+    ),
+    (
+        "com/google/common/collect/EvictingQueue",
+        "maxSize",
+        Field::Limit,
+    ),
+    (
+        "org/apache/commons/collections4/map/LRUMap",
+        "maxSize",
+        Field::Limit,
+    ),
 ];
 
 /// What the collector does with the referent of a reference object.

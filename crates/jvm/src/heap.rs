@@ -6,6 +6,7 @@ use std::ops::Range;
 use leakscope_graph::{Columns, HeapGraph, Histogram, ObjIx, Path, Reach, Resolver};
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::bounds::{Bound, bounds};
 use crate::classes::ClassTable;
 use crate::collections::{Census, Collection};
 use crate::columns::Plan;
@@ -83,6 +84,8 @@ pub struct JvmHeap {
     pub histogram: Histogram,
     /// Every collection, by its head.
     pub collections: Vec<Collection>,
+    /// What has a bound, by object.
+    pub bounds: Vec<(u32, Bound)>,
     /// Threads, those of the dump's roots first.
     pub threads: Vec<Thread>,
     /// Sums.
@@ -144,6 +147,7 @@ impl JvmHeap {
             steps: Cell::new(columns.types.len() as u64),
         };
         let class_of = classes_of_types(&types);
+        let bounds = bounds(&dump.classes, &aside, &columns, &class_of);
         let collections = census.take(&mut columns, &mut types);
         let class_of = |type_: u32| class_of.get(type_ as usize).copied().flatten();
         let source = ThreadSources {
@@ -206,6 +210,7 @@ impl JvmHeap {
             reach,
             histogram,
             collections,
+            bounds,
             threads: threads.list,
             layout: LayoutFound {
                 layout: detected.layout,

@@ -9,7 +9,7 @@ use crate::classes::ClassTable;
 use crate::collections::{head_of, is_machinery};
 use crate::columns::slots;
 use crate::hprof::tables::Tables;
-use crate::roots::{Group, Groups, RootNames};
+use crate::roots::{Group, Groups, RootNames, ThreadRoot};
 use crate::spelling::{package_of, simple};
 use crate::types::{Sort, Types};
 
@@ -30,6 +30,8 @@ struct Row {
     package: String,
     steps: Steps,
     internal: bool,
+    /// Whether they are arrays of references.
+    objects: bool,
 }
 
 /// Names of one heap. Holds everything it answers from.
@@ -50,6 +52,7 @@ impl Names {
             Row {
                 package: package_of(&type_.name).to_owned(),
                 internal: matches!(steps, Steps::Inside),
+                objects: type_.sort == Sort::Objects,
                 steps,
                 name: type_.name.clone(),
             }
@@ -78,6 +81,17 @@ impl Names {
     /// What a group of roots is called in every run of the same code.
     pub fn group_key(&self, group: &Group) -> String {
         self.roots.group_key(group)
+    }
+
+    /// The thread that a root belongs to, and how; `None` of roots that belong to none.
+    pub fn of_thread(&self, root: RootIx) -> Option<(u32, ThreadRoot<'_>)> {
+        self.roots.of_thread(root)
+    }
+
+    /// Whether objects of a type are arrays of references that a program made itself.
+    pub(crate) fn is_object_array(&self, type_: TypeIx) -> bool {
+        self.row(type_)
+            .is_some_and(|row| row.objects && !row.internal)
     }
 
     /// Whether a type stands for objects whose class is not in the dump.

@@ -54,6 +54,17 @@ pub enum Group {
     Other(&'static str),
 }
 
+/// What a root of a thread is to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ThreadRoot<'a> {
+    /// Its object, or something that it holds without a frame.
+    Own,
+    /// A local variable or JNI reference in the frame of this index, innermost first.
+    Frame(u32),
+    /// The value of the `ThreadLocal` that is called so.
+    Local(&'a str),
+}
+
 /// Groups of roots, and who each belongs to.
 #[derive(Clone, Debug, Default)]
 pub struct Groups {
@@ -210,6 +221,18 @@ impl RootNames {
             Some(RootName::Fixed(name)) => (*name).to_owned(),
             None => String::new(),
         }
+    }
+
+    /// The thread that a root belongs to, and how.
+    pub(crate) fn of_thread(&self, root: RootIx) -> Option<(u32, ThreadRoot<'_>)> {
+        Some(match *self.names.get(root.index())? {
+            RootName::Thread(at) => (at, ThreadRoot::Own),
+            RootName::Frame(at, frame) => (at, ThreadRoot::Frame(frame)),
+            RootName::ThreadLocal(at, name) => {
+                (at, ThreadRoot::Local(self.locals.get(name as usize)?))
+            }
+            RootName::Static(_) | RootName::Fixed(_) => return None,
+        })
     }
 
     /// The root as every run of the same code calls it.

@@ -37,6 +37,13 @@ pub struct Thread {
     pub is_virtual: bool,
     /// What it does, in Java's words: `RUNNABLE`, `WAITING`, `TIMED_WAITING`, ...
     pub state: Option<&'static str>,
+    /// The object of the thread that runs it now, of a virtual thread that is mounted (`VirtualThread.carrierThread`).
+    pub carrier: Option<u32>,
+    /// The object that it is parked for, where it said so (`Thread.parkBlocker`).
+    pub blocker: Option<u32>,
+    /// Whether the dump lists it, with its stack. Else its object is all there is: it is not started, has ended, or is a
+    /// virtual thread that is not mounted, of which JVMs before 22 write no stack (JDK-8299426).
+    pub listed: bool,
     /// Its frames, innermost first.
     pub stack: Vec<Frame>,
     /// Serial number in the dump.
@@ -72,11 +79,11 @@ impl Threads {
             }
             let at = threads.list.len() as u32;
             threads.by_serial.insert(root.thread, at);
-            threads.list.push(source.thread(
-                source.index.find(root.object),
-                root.thread,
-                root.frame,
-            ));
+            let object = source.index.find(root.object);
+            threads.list.push(Thread {
+                listed: true,
+                ..source.thread(object, root.thread, root.frame)
+            });
         }
         threads
     }
@@ -116,6 +123,9 @@ impl Sources<'_> {
             id: object.and_then(|o| self.aside.value(o, Field::ThreadId)),
             is_virtual,
             state,
+            carrier: object.and_then(|o| self.reference(o, "carrierThread")),
+            blocker: object.and_then(|o| self.reference(o, "parkBlocker")),
+            listed: false,
             stack: self.stack(trace),
             serial,
         }
