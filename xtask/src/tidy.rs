@@ -60,6 +60,7 @@ const UNSAFE_FILES: &[&str] = &[
     "crates/target/src/hygiene.rs",
     "crates/target/src/stop/",
     "crates/target/src/mapped.rs",
+    "crates/target/src/spill/",
 ];
 
 /// Crates that are pure: no files, no processes, no sockets, no clocks.

@@ -125,8 +125,11 @@ impl Columns {
             self.edge_to.iter().all(|to| to.index() < objects),
             "edges lead to objects"
         );
-        if let Sizes::Units { column, .. } = &self.sizes {
+        if let Sizes::Units { column, large, .. } = &self.sizes {
             assert_eq!(column.len(), objects, "one size per object");
+            let marked = column.iter().filter(|units| **units == Sizes::LARGE);
+            assert_eq!(marked.count(), large.len(), "one entry per large object");
+            assert!(large.is_sorted(), "large objects ascend");
         }
         Ok(HeapGraph {
             types: self.types,

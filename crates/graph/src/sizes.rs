@@ -18,19 +18,35 @@ pub enum Sizes {
     Runs(Vec<SizeRun>),
     /// One number per object, to be multiplied: for runtimes that put objects of all sizes beside each other.
     Units {
-        /// Size of each object in units.
-        column: Vec<u32>,
+        /// Size of each object in units; [`Sizes::LARGE`] of those in `large`.
+        column: Vec<u8>,
+        /// Objects of [`Sizes::LARGE`] units and more, ascending, each with its units.
+        large: Vec<(u32, u32)>,
         /// Bytes of a unit.
         unit: u64,
     },
 }
 
 impl Sizes {
+    /// Objects of so many units and more stand in a list of their own: few are so large.
+    pub const LARGE: u8 = u8::MAX;
+
     /// Shallow size of one object in bytes.
     pub fn of(&self, object: ObjIx) -> u64 {
         match self {
             Self::Runs(runs) => runs[runs.partition_point(|r| r.first <= object) - 1].size,
-            Self::Units { column, unit } => u64::from(column[object.index()]) * unit,
+            Self::Units {
+                column,
+                large,
+                unit,
+            } => match column[object.index()] {
+                Self::LARGE => {
+                    let at = large.partition_point(|(o, _)| *o < object.0);
+                    let found = large.get(at).filter(|(o, _)| *o == object.0);
+                    found.map_or(0, |(_, units)| u64::from(*units) * unit)
+                }
+                units => u64::from(units) * unit,
+            },
         }
     }
 
@@ -39,6 +55,7 @@ impl Sizes {
         SizeIter {
             sizes: self,
             run: 0,
+            large: 0,
             at: 0,
             objects,
         }
@@ -49,6 +66,8 @@ impl Sizes {
 pub(crate) struct SizeIter<'a> {
     sizes: &'a Sizes,
     run: usize,
+    /// Entries of the list of large objects that are passed.
+    large: usize,
     at: u32,
     objects: u32,
 }
@@ -63,7 +82,18 @@ impl Iterator for SizeIter<'_> {
         }
         let object = ObjIx(self.at);
         let size = match self.sizes {
-            Sizes::Units { column, unit } => u64::from(column[object.index()]) * unit,
+            Sizes::Units {
+                column,
+                large,
+                unit,
+            } => match column[object.index()] {
+                Sizes::LARGE => {
+                    let entry = large.get(self.large).filter(|(o, _)| *o == object.0);
+                    self.large += usize::from(entry.is_some());
+                    entry.map_or(0, |(_, units)| u64::from(*units) * unit)
+                }
+                units => u64::from(units) * unit,
+            },
             Sizes::Runs(runs) => {
                 while runs.get(self.run + 1).is_some_and(|r| r.first <= object) {
                     self.run += 1;

@@ -1,20 +1,20 @@
 //! From scanned pieces to the graph's columns: objects numbered by address, references by the object they lead to.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 
 use leakscope_graph::{Columns, ObjIx, Sizes, TooLarge, TypeIx};
 use rayon::prelude::*;
 
 use crate::classes::{ClassTable, Field};
 use crate::gaps::Gaps;
-use crate::hprof::scan::Scanned;
+use crate::hprof::scan::{Counts, Scanned};
 use crate::index::Index;
 use crate::kind::{Kind, Parts};
 use crate::sizes::Sizing;
 use crate::types::Types;
 
 /// Stands for a reference to no object of the dump.
-const NOWHERE: u64 = u64::MAX;
+const NOWHERE: u32 = u32::MAX;
 /// Stands for a type that is not set yet.
 const UNSET: u32 = u32::MAX;
 /// Sizes are kept in units of this many bytes; every layout aligns to it.
@@ -76,8 +76,21 @@ pub(crate) struct Plan<'a> {
 /// Shared columns while they are filled from several threads: each place is written by one.
 struct Filling {
     types: Vec<AtomicU32>,
-    sizes: Vec<AtomicU32>,
+    sizes: Vec<AtomicU8>,
     counts: Vec<AtomicU32>,
+}
+
+/// A piece with ids in place of addresses; columns as those of [`Scanned`].
+struct Resolved {
+    /// [`NOWHERE`] of an object that counts no more.
+    id: Vec<u32>,
+    kind: Vec<Kind>,
+    counts: Counts,
+    to: Vec<u32>,
+    slot: Vec<u32>,
+    /// Objects too large for the column of sizes, with their units.
+    large: Vec<(u32, u32)>,
+    gaps: Gaps,
 }
 
 impl Plan<'_> {
@@ -90,32 +103,41 @@ impl Plan<'_> {
         let objects = self.index.len() as usize;
         let filling = Filling {
             types: column(objects, UNSET),
-            sizes: column(objects, 0),
+            sizes: std::iter::repeat_with(|| AtomicU8::new(0))
+                .take(objects)
+                .collect(),
             counts: column(objects, 0),
         };
         pieces.push(self.mirrors());
+        let aside = self.aside(&mut pieces);
         let listed: usize = pieces.iter().map(|p| p.address.len()).sum();
-        let resolve = |piece: &mut Scanned| self.resolve(piece, &filling);
-        let found: Vec<Gaps> = if listed == objects {
-            pieces.par_iter_mut().map(resolve).collect()
+        let resolve = |piece: Scanned| self.resolve(piece, &filling);
+        let mut resolved: Vec<Resolved> = if listed == objects {
+            pieces.into_par_iter().map(resolve).collect()
         } else {
             // Some are listed twice: the first one counts, so the order matters.
-            pieces.iter_mut().map(resolve).collect()
+            pieces.into_iter().map(resolve).collect()
         };
-        found.iter().for_each(|g| gaps.add_all(g));
-        let aside = self.aside(&mut pieces);
-        let first_edge = first_edges(&filling.counts)?;
-        drop(filling.counts);
+        let mut large = Vec::new();
+        for piece in &mut resolved {
+            gaps.add_all(&piece.gaps);
+            large.append(&mut piece.large);
+        }
+        large.sort_unstable();
+        let first_edge = first_edges(filling.counts)?;
         let edges = first_edge.last().map_or(0, |e| *e as usize);
         let to = column(edges, 0);
         let slot = column(edges, 0);
-        pieces
+        resolved
             .into_par_iter()
             .for_each(|piece| self.scatter(&piece, &first_edge, &to, &slot));
         let columns = Columns {
             types: plain(filling.types).into_iter().map(TypeIx).collect(),
             sizes: Sizes::Units {
-                column: plain(filling.sizes),
+                column: (filling.sizes.into_iter())
+                    .map(AtomicU8::into_inner)
+                    .collect(),
+                large,
                 unit: UNIT,
             },
             first_edge,
@@ -145,25 +167,15 @@ impl Plan<'_> {
     }
 
     /// Puts ids in place of addresses, and fills types, sizes and numbers of references.
-    fn resolve(&self, piece: &mut Scanned, filling: &Filling) -> Gaps {
+    fn resolve(&self, piece: Scanned, filling: &Filling) -> Resolved {
         let mut gaps = Gaps::default();
-        let mut nowhere = (0, [0; 3]);
-        for to in &mut piece.to {
-            *to = match self.index.find(*to) {
-                Some(id) => id.into(),
-                None => {
-                    if let Some(example) = nowhere.1.get_mut(nowhere.0 as usize) {
-                        *example = *to;
-                    }
-                    nowhere.0 += 1;
-                    NOWHERE
-                }
-            };
-        }
-        let counts: Vec<u32> = piece.counts().collect();
+        let mut large = Vec::new();
+        let to = self.ids(&piece.to, &mut gaps);
+        let mut id = Vec::with_capacity(piece.address.len());
         let mut lengths = piece.lengths.iter();
         let mut next = 0;
-        for ((place, kind), count) in piece.address.iter_mut().zip(&piece.kind).zip(counts) {
+        let objects = piece.address.iter().zip(&piece.kind);
+        for ((address, kind), count) in objects.zip(piece.counts.iter()) {
             let length = if kind.is_array() {
                 lengths.next()
             } else {
@@ -171,28 +183,52 @@ impl Plan<'_> {
             };
             let references = next..next + count as usize;
             next = references.end;
-            let address = std::mem::replace(place, NOWHERE);
-            let Some(id) = self.index.find(address) else {
-                continue;
-            };
             let type_ = self.types.of_kind(*kind).0;
-            let fresh = filling.types[id as usize]
-                .compare_exchange(UNSET, type_, Relaxed, Relaxed)
-                .is_ok();
-            if !fresh {
-                gaps.add("objects listed more than once: id", address);
-                continue;
+            let found = self.index.find(*address).filter(|id| {
+                let place = &filling.types[*id as usize];
+                let fresh = place.compare_exchange(UNSET, type_, Relaxed, Relaxed);
+                if fresh.is_err() {
+                    gaps.add("objects listed more than once: id", *address);
+                }
+                fresh.is_ok()
+            });
+            id.push(found.unwrap_or(NOWHERE));
+            let Some(id) = found else { continue };
+            let length = length.copied().unwrap_or_default();
+            let units = self.sizing.of_kind(*kind, length) / UNIT;
+            let short = u8::try_from(units).unwrap_or(Sizes::LARGE);
+            if short == Sizes::LARGE {
+                large.push((id, u32::try_from(units).unwrap_or(u32::MAX)));
             }
-            *place = id.into();
-            let size = self
-                .sizing
-                .of_kind(*kind, length.copied().unwrap_or_default());
-            let units = u32::try_from(size / UNIT).unwrap_or(u32::MAX);
-            filling.sizes[id as usize].store(units, Relaxed);
-            let found = piece.to[references].iter().filter(|to| **to != NOWHERE);
+            filling.sizes[id as usize].store(short, Relaxed);
+            let found = to[references].iter().filter(|to| **to != NOWHERE);
             let found = found.count() + usize::from(self.class_edge(*kind).is_some());
             filling.counts[id as usize].store(found as u32, Relaxed);
         }
+        Resolved {
+            id,
+            kind: piece.kind,
+            counts: piece.counts,
+            to,
+            slot: piece.slot,
+            large,
+            gaps,
+        }
+    }
+
+    /// The objects at `addresses`; [`NOWHERE`] for those that are not in the dump, which are counted.
+    fn ids(&self, addresses: &[u64], gaps: &mut Gaps) -> Vec<u32> {
+        let mut nowhere = (0, [0; 3]);
+        let ids = addresses.iter().map(|address| {
+            self.index.find(*address).unwrap_or_else(|| {
+                if let Some(example) = nowhere.1.get_mut(nowhere.0 as usize) {
+                    *example = *address;
+                }
+                nowhere.0 += 1;
+                NOWHERE
+            })
+        });
+        let ids = ids.collect();
         let (count, examples) = nowhere;
         let examples = examples.into_iter().take(count as usize);
         gaps.add_many(
@@ -200,7 +236,7 @@ impl Plan<'_> {
             count,
             examples,
         );
-        gaps
+        ids
     }
 
     /// The class that an object refers to by being an instance of it, where that is what keeps the class.
@@ -216,10 +252,10 @@ impl Plan<'_> {
     }
 
     /// Puts a piece's references where they belong.
-    fn scatter(&self, piece: &Scanned, first_edge: &[u32], to: &[AtomicU32], slot: &[AtomicU32]) {
+    fn scatter(&self, piece: &Resolved, first_edge: &[u32], to: &[AtomicU32], slot: &[AtomicU32]) {
         let mut next = 0;
-        let objects = piece.address.iter().zip(&piece.kind);
-        for ((id, kind), count) in objects.zip(piece.counts()) {
+        let objects = piece.id.iter().zip(&piece.kind);
+        for ((id, kind), count) in objects.zip(piece.counts.iter()) {
             let references = next..next + count as usize;
             next = references.end;
             if *id == NOWHERE {
@@ -228,7 +264,7 @@ impl Plan<'_> {
             let mut at = first_edge[*id as usize] as usize;
             for e in references {
                 if piece.to[e] != NOWHERE {
-                    to[at].store(piece.to[e] as u32, Relaxed);
+                    to[at].store(piece.to[e], Relaxed);
                     slot[at].store(piece.slot[e], Relaxed);
                     at += 1;
                 }
@@ -258,15 +294,17 @@ impl Plan<'_> {
     }
 }
 
-fn first_edges(counts: &[AtomicU32]) -> Result<Vec<u32>, TooLarge> {
+/// Where each object's references begin, and one more: their number.
+fn first_edges(counts: Vec<AtomicU32>) -> Result<Vec<u32>, TooLarge> {
     let mut total = 0u32;
-    let mut first = Vec::with_capacity(counts.len() + 1);
-    first.push(0);
-    for count in counts {
-        let next = total.checked_add(count.load(Relaxed));
+    let mut first = plain(counts);
+    for place in &mut first {
+        let next = total.checked_add(*place);
+        *place = total;
         total = next.ok_or(TooLarge { what: "references" })?;
-        first.push(total);
     }
+    first.reserve_exact(1);
+    first.push(total);
     Ok(first)
 }
 

@@ -1,9 +1,15 @@
 //! From addresses to dense ids and back. Ids follow address order.
 
-/// Addresses that a word of the bitmap stands for, in bytes: 64 granules of 8.
+/// Addresses that a word stands for, in bytes: 64 granules of 8.
 const WORD_SPAN: u64 = 64 * 8;
-/// Bytes that the bitmap may take per object before a sorted list takes less.
+/// Words of a block. Blocks without objects, as between regions of a heap and far from it, take no words.
+const BLOCK: usize = 64;
+/// Addresses that a block stands for, in bytes.
+const BLOCK_SPAN: u64 = BLOCK as u64 * WORD_SPAN;
+/// Bytes that blocks and their directory may take per object before a sorted list takes less.
 const MAX_BYTES_PER_OBJECT: u64 = 32;
+/// Stands in the directory for a block without objects.
+const EMPTY: u32 = u32::MAX;
 
 /// 64 granules: which of them begin an object, and how many objects begin before.
 #[derive(Clone, Copy, Default)]
@@ -12,14 +18,20 @@ pub(crate) struct Word {
     before: u32,
 }
 
+/// A bit for each 8 bytes of the blocks that hold objects.
+pub(crate) struct Bitmap {
+    base: u64,
+    /// For each block from `base` on, its number among those that hold objects, or [`EMPTY`].
+    directory: Vec<u32>,
+    /// For each block that holds objects its place in the directory.
+    blocks: Vec<u32>,
+    words: Vec<Word>,
+    len: u32,
+}
+
 /// All objects by address.
 pub(crate) enum Index {
-    /// One bit for each 8 bytes between the first and the last object.
-    Bitmap {
-        base: u64,
-        words: Vec<Word>,
-        len: u32,
-    },
+    Bitmap(Bitmap),
     /// Objects far apart, or at odd addresses.
     Sorted(Vec<u64>),
 }
@@ -40,33 +52,28 @@ impl Index {
         if count == 0 {
             return Some(Self::Sorted(Vec::new()));
         }
-        let base = low - low % WORD_SPAN;
-        let words = (high - base) / WORD_SPAN + 1;
-        let fits = words.saturating_mul(16) <= count.saturating_mul(MAX_BYTES_PER_OBJECT);
-        if odd != 0 || !fits {
-            let mut sorted: Vec<u64> = addresses().copied().collect();
-            sorted.sort_unstable();
-            sorted.dedup();
-            sorted.shrink_to_fit();
-            return (sorted.len() < u32::MAX as usize).then_some(Self::Sorted(sorted));
+        let base = low - low % BLOCK_SPAN;
+        let most = count.saturating_mul(MAX_BYTES_PER_OBJECT);
+        let blocks = (high - base) / BLOCK_SPAN + 1;
+        if odd == 0 && blocks.saturating_mul(4) <= most {
+            let mut bitmap = Bitmap::empty(base, blocks as usize, addresses());
+            let bytes = bitmap.blocks.len() as u64 * BLOCK as u64 * size_of::<Word>() as u64;
+            if bytes <= most {
+                bitmap.fill(addresses())?;
+                return Some(Self::Bitmap(bitmap));
+            }
         }
-        let mut words = vec![Word::default(); words as usize];
-        for address in addresses() {
-            let granule = (address - base) / 8;
-            words[(granule / 64) as usize].bits |= 1 << (granule % 64);
-        }
-        let mut len = 0u32;
-        for word in &mut words {
-            word.before = len;
-            len = len.checked_add(word.bits.count_ones())?;
-        }
-        Some(Self::Bitmap { base, words, len })
+        let mut sorted: Vec<u64> = addresses().copied().collect();
+        sorted.sort_unstable();
+        sorted.dedup();
+        sorted.shrink_to_fit();
+        (sorted.len() < u32::MAX as usize).then_some(Self::Sorted(sorted))
     }
 
     /// Number of objects.
     pub(crate) fn len(&self) -> u32 {
         match self {
-            Self::Bitmap { len, .. } => *len,
+            Self::Bitmap(bitmap) => bitmap.len,
             Self::Sorted(sorted) => sorted.len() as u32,
         }
     }
@@ -75,15 +82,7 @@ impl Index {
     #[inline]
     pub(crate) fn find(&self, address: u64) -> Option<u32> {
         match self {
-            Self::Bitmap { base, words, .. } => {
-                let granule = address.checked_sub(*base)? / 8;
-                let word = words.get((granule / 64) as usize)?;
-                let bit = 1u64 << (granule % 64);
-                if word.bits & bit == 0 || !address.is_multiple_of(8) {
-                    return None;
-                }
-                Some(word.before + (word.bits & (bit - 1)).count_ones())
-            }
+            Self::Bitmap(bitmap) => bitmap.find(address),
             Self::Sorted(sorted) => sorted.binary_search(&address).ok().map(|i| i as u32),
         }
     }
@@ -91,41 +90,109 @@ impl Index {
     /// Where the object of this id begins; 0 if there is none.
     pub(crate) fn address(&self, id: u32) -> u64 {
         match self {
-            Self::Bitmap { base, words, len } => {
-                if id >= *len {
-                    return 0;
-                }
-                let at = words.partition_point(|w| w.before <= id) - 1;
-                let mut bits = words[at].bits;
-                for _ in 0..id - words[at].before {
-                    bits &= bits - 1;
-                }
-                let granule = at as u64 * 64 + u64::from(bits.trailing_zeros());
-                base + granule * 8
-            }
+            Self::Bitmap(bitmap) => bitmap.address(id),
             Self::Sorted(sorted) => sorted.get(id as usize).copied().unwrap_or_default(),
         }
     }
 
-    /// The first object behind `address`.
+    /// The first object behind `address`, which is that of an object.
     pub(crate) fn after(&self, address: u64) -> Option<u64> {
         match self {
-            Self::Bitmap { base, words, .. } => {
-                let granule = (address + 8).saturating_sub(*base) / 8;
-                let mut at = (granule / 64) as usize;
-                let mut bits = words.get(at)?.bits & (u64::MAX << (granule % 64));
-                while bits == 0 {
-                    at += 1;
-                    bits = words.get(at)?.bits;
-                }
-                let granule = at as u64 * 64 + u64::from(bits.trailing_zeros());
-                Some(base + granule * 8)
-            }
+            Self::Bitmap(bitmap) => bitmap.after(address),
             Self::Sorted(sorted) => {
                 let at = sorted.partition_point(|a| *a <= address);
                 sorted.get(at).copied()
             }
         }
+    }
+}
+
+impl Bitmap {
+    /// Finds the blocks that hold objects; no object is in it yet.
+    fn empty<'a>(base: u64, blocks: usize, addresses: impl Iterator<Item = &'a u64>) -> Self {
+        let mut directory = vec![EMPTY; blocks];
+        for address in addresses {
+            directory[((address - base) / BLOCK_SPAN) as usize] = 0;
+        }
+        let mut held = Vec::new();
+        for (place, number) in directory.iter_mut().enumerate() {
+            if *number != EMPTY {
+                *number = held.len() as u32;
+                held.push(place as u32);
+            }
+        }
+        Self {
+            base,
+            directory,
+            blocks: held,
+            words: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// Enters the objects; `None` if they are more than ids.
+    fn fill<'a>(&mut self, addresses: impl Iterator<Item = &'a u64>) -> Option<()> {
+        let mut words = vec![Word::default(); self.blocks.len() * BLOCK];
+        for address in addresses {
+            if let Some((word, bit)) = self.place(*address) {
+                words[word].bits |= bit;
+            }
+        }
+        for word in &mut words {
+            word.before = self.len;
+            self.len = self.len.checked_add(word.bits.count_ones())?;
+        }
+        self.words = words;
+        Some(())
+    }
+
+    /// The word of an address, and its bit there.
+    #[inline]
+    fn place(&self, address: u64) -> Option<(usize, u64)> {
+        let offset = address.checked_sub(self.base)?;
+        let number = *self.directory.get((offset / BLOCK_SPAN) as usize)?;
+        if number == EMPTY || offset % 8 != 0 {
+            return None;
+        }
+        let word = number as usize * BLOCK + (offset / WORD_SPAN) as usize % BLOCK;
+        Some((word, 1 << (offset / 8 % 64)))
+    }
+
+    #[inline]
+    fn find(&self, address: u64) -> Option<u32> {
+        let (word, bit) = self.place(address)?;
+        let word = &self.words[word];
+        (word.bits & bit != 0).then(|| word.before + (word.bits & (bit - 1)).count_ones())
+    }
+
+    fn address(&self, id: u32) -> u64 {
+        if id >= self.len {
+            return 0;
+        }
+        let at = self.words.partition_point(|w| w.before <= id) - 1;
+        let mut bits = self.words[at].bits;
+        for _ in 0..id - self.words[at].before {
+            bits &= bits - 1;
+        }
+        self.at(at, bits)
+    }
+
+    /// The address of the lowest of `bits` in a word.
+    fn at(&self, word: usize, bits: u64) -> u64 {
+        let block = u64::from(self.blocks[word / BLOCK]);
+        let within = (word % BLOCK) as u64 * WORD_SPAN + u64::from(bits.trailing_zeros()) * 8;
+        self.base + block * BLOCK_SPAN + within
+    }
+
+    fn after(&self, address: u64) -> Option<u64> {
+        let (mut at, bit) = self.place(address)?;
+        // Those above the object's own.
+        let mut bits = self.words[at].bits & !(bit | (bit - 1));
+        while bits == 0 {
+            at += 1;
+            bits = self.words.get(at)?.bits;
+        }
+        Some(self.at(at, bits))
     }
 }
 
@@ -153,6 +220,8 @@ mod tests {
     fn near_far_and_odd_addresses_are_found() {
         check(&[4096, 4104, 4168, 4616, 4096, 9216]);
         check(&[8, 1 << 40, 1 << 60]);
+        let regions = (0..9000u64).map(|i| (i % 3 << 32) + i * 16);
+        check(&regions.collect::<Vec<u64>>());
         check(&[3, 5, 9]);
         check(&[]);
         let many: Vec<u64> = (0..10_000u64).map(|i| 0x7000_0000 + i * 24).rev().collect();

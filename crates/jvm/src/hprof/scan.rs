@@ -22,10 +22,8 @@ pub(crate) struct Scanned {
     pub(crate) kind: Vec<Kind>,
     /// Of each array, in order, its length.
     pub(crate) lengths: Vec<u32>,
-    /// How many references each has, up to [`MANY`].
-    few: Vec<u8>,
-    /// How many those have that have more.
-    many: Vec<u32>,
+    /// How many references each has.
+    pub(crate) counts: Counts,
     /// Address that each reference leads to; never zero.
     pub(crate) to: Vec<u64>,
     /// The slot it lies in.
@@ -43,16 +41,37 @@ pub(crate) struct Scanned {
     pub(crate) cut: Option<u64>,
 }
 
-impl Scanned {
-    /// How many references each object has, in order.
-    pub(crate) fn counts(&self) -> impl Iterator<Item = u32> + '_ {
+/// Numbers that are small as a rule.
+#[derive(Default)]
+pub(crate) struct Counts {
+    /// Each, up to [`MANY`].
+    few: Vec<u8>,
+    /// Those that are more.
+    many: Vec<u32>,
+}
+
+impl Counts {
+    fn push(&mut self, count: usize) {
+        match u8::try_from(count) {
+            Ok(few) if few < MANY => self.few.push(few),
+            _ => {
+                self.few.push(MANY);
+                self.many.push(count as u32);
+            }
+        }
+    }
+
+    /// Each, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         let mut many = self.many.iter();
         self.few.iter().map(move |few| match *few {
             MANY => many.next().copied().unwrap_or_default(),
             few => few.into(),
         })
     }
+}
 
+impl Scanned {
     /// Adds an object that is no array, with its references as `(address, slot)`.
     pub(crate) fn add(
         &mut self,
@@ -72,20 +91,14 @@ impl Scanned {
     fn object(&mut self, address: u64, kind: Kind, references: usize) {
         self.address.push(address);
         self.kind.push(kind);
-        match u8::try_from(references) {
-            Ok(few) if few < MANY => self.few.push(few),
-            _ => {
-                self.few.push(MANY);
-                self.many.push(references as u32);
-            }
-        }
+        self.counts.push(references);
     }
 
     fn shrink(&mut self) {
         self.address.shrink_to_fit();
         self.kind.shrink_to_fit();
         self.lengths.shrink_to_fit();
-        self.few.shrink_to_fit();
+        self.counts.few.shrink_to_fit();
         self.to.shrink_to_fit();
         self.slot.shrink_to_fit();
         self.captured.shrink_to_fit();
