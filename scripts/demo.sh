@@ -49,3 +49,8 @@ pids+=("$!")
 
 say "the load goes on; attaching: leakscope analyze $service"
 "$leakscope" analyze "$service"
+
+stop
+pids=()
+say "keeping watch: the same service again, beside a twin that does not leak"
+scripts/demo-observe.sh "$leakscope" "$cache/demo"
