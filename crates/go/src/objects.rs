@@ -214,6 +214,7 @@ impl Objects {
         }
         span.objects = count;
         span.in_flight = reader.in_flight(&span, state);
+        span.outlived = span.size_class == 0 && reader.outlived(&span, state);
         self.totals.in_flight += u64::from(span.in_flight.is_some());
         self.totals.allocated.objects += u64::from(count);
         self.totals.allocated.bytes += u64::from(count) * span.elem_size;

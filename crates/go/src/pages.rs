@@ -122,6 +122,7 @@ mod tests {
             noscan: true,
             pointers: PointerBits::None,
             sweep: Sweep::Swept,
+            outlived: false,
         }
     }
 

@@ -76,6 +76,18 @@ impl BitReader<'_> {
         true
     }
 
+    /// Whether the only slot of a large object's span was there when the last collection ended: a sweep makes the marks the
+    /// allocation bits (mgcsweep.go, `sweepLocked.sweep`), and until then an allocation sets none.
+    pub(crate) fn outlived(&self, span: &Span, state: &SlotState) -> bool {
+        let bits = if span.sweep == Sweep::Swept {
+            state.alloc_bits
+        } else {
+            state.mark_bits
+        };
+        let mut word = [0];
+        self.read_bits(bits, 1, &mut word) && word[0] & 1 == 1
+    }
+
     /// The slot that an allocation under way has taken but not initialised: `freeIndexForScan` is moved up to
     /// `freeindex` once it has (malloc.go, `mallocgc`; while marking, later versions leave it behind on purpose). Slots
     /// in between that the last sweep left allocated were merely passed over.

@@ -62,6 +62,9 @@ pub struct Span {
     pub pointers: PointerBits,
     /// State of the sweep.
     pub sweep: Sweep,
+    /// Of a large object: it was there when the last collection ended, so its mark, or after the sweep its allocation bit, is
+    /// set (mbitmap.go, `nextFreeIndex`; mgcsweep.go, `sweepLocked.sweep`).
+    pub outlived: bool,
 }
 
 /// Where the collector finds out which words of a slot are pointers (mbitmap.go: `typePointersOfUnchecked` from 1.22 on,
@@ -360,5 +363,6 @@ fn believed(raw: &RawSpan, rules: &HeapRules, bytes: u64, sweep: Sweep) -> Span 
         noscan: raw.noscan(),
         pointers: raw.pointers(rules, bytes),
         sweep,
+        outlived: false,
     }
 }

@@ -80,6 +80,7 @@ impl<'a> Census<'a> {
             structure,
             bytes: walked.bytes,
             rebuilt_bytes: kind.footprint(walked.len).total(),
+            stale_keys: kind.cell.keys_stay.then_some(walked.stale_keys),
             torn: walked.writing || (!walked.incomplete && walked.cells != walked.len),
             incomplete: walked.incomplete,
         });

@@ -8,7 +8,7 @@ use leakscope_goabi::{ClassicMap, GROUP_SLOTS};
 use leakscope_target::Addr;
 
 use super::layouts::ClassicLayout;
-use super::walk::{CellShape, Part, Visitor, Walk, Walked, byte, word};
+use super::walk::{CellShape, NEARLY_EMPTY, Part, Visitor, Walk, Walked, byte, word};
 use super::{Classic, Growth, Structure};
 
 /// `sameSizeGrow` of `hmap.flags`.
@@ -94,11 +94,15 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             done &= this.array(buckets, b).is_some();
         }
         if let Some(old_b) = old_b.filter(|_| !old.is_nil()) {
+            let (before, longest) = (this.walked.bytes, this.inside.longest_chain);
+            done &= this.array(old, old_b).is_some();
+            this.inside.longest_chain = longest;
             this.inside.growth = Some(Growth {
                 old_buckets: 1 << old_b,
                 evacuated: word(header, layout.nevacuate),
+                old_bytes: this.walked.bytes - before,
+                outlived: this.walk.outlived(buckets),
             });
-            done &= this.array(old, old_b).is_some();
         }
         if !extra.is_nil() {
             done &= this.extra(extra, buckets).is_some();
@@ -149,6 +153,7 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         let mut at = first;
         // Brent: compare with a mark that is set anew each time the number of steps doubles.
         let (mut mark, mut steps, mut limit) = (Addr(0), 0u64, 2u64);
+        let mut length = 0u32;
         while !at.is_nil() {
             if at == mark {
                 self.walk
@@ -171,6 +176,8 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             };
             self.walk.spend(size, at)?;
             self.inside.overflow = self.inside.overflow.saturating_add(1);
+            length = length.saturating_add(1);
+            self.inside.longest_chain = self.inside.longest_chain.max(length);
             self.cells(bucket, evacuated);
             at = Addr(word(bucket, size - 8));
         }
@@ -180,16 +187,21 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
     /// Counts a bucket's filled cells and shows them. Cells of a bucket that was moved count in the new array only, but
     /// what they still point to stays reachable, so they are shown.
     fn cells(&mut self, bucket: &[u8], evacuated: bool) {
+        let mut in_use = 0u8;
         for i in 0..GROUP_SLOTS {
             let top = byte(bucket, i);
             let filled = top >= MIN_TOP_HASH && !evacuated;
             self.walked.cells += u64::from(filled);
+            in_use |= u8::from(filled) << i;
             if self.shape.visit
                 && (filled || (evacuated && MOVED.contains(&top)))
                 && let Some((key, elem)) = self.shape.cell(bucket, i)
             {
                 self.visitor.cell(key, elem);
             }
+        }
+        if self.shape.keys_stay && !evacuated && in_use.count_ones() <= NEARLY_EMPTY {
+            self.walked.stale_keys += self.shape.stale_keys(bucket, in_use);
         }
     }
 
@@ -205,15 +217,22 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             let free = end.saturating_sub(next.saturating_sub(buckets.0)) / size;
             self.inside.overflow_free = u32::try_from(free).unwrap_or(u32::MAX);
         }
-        for list in [self.layout.overflow, self.layout.oldoverflow] {
+        for (list, old) in [
+            (self.layout.overflow, false),
+            (self.layout.oldoverflow, true),
+        ] {
             // A pointer to a slice of pointers to buckets.
             let list = Addr(word(extra, list));
             if !list.is_nil() {
                 let slice = self
                     .walk
                     .bytes(list, 8, "map overflow list not in the image")?;
+                let before = self.walked.bytes;
                 self.part(list, Part::OverflowList);
                 self.part(Addr(word(slice, 0)), Part::OverflowArray);
+                if let Some(growth) = self.inside.growth.as_mut().filter(|_| old) {
+                    growth.old_bytes += self.walked.bytes - before;
+                }
             }
         }
         Some(())

@@ -49,8 +49,8 @@ impl MapKind {
     ) -> Option<Self> {
         let layout = types.map_layout(map)?;
         let pointers = |type_, indirect| indirect || !types.slots(type_).is_empty();
-        let noscan = !pointers(layout.key, layout.indirect_key)
-            && !pointers(layout.elem, layout.indirect_elem);
+        let keys_stay = !pointers(layout.key, layout.indirect_key);
+        let noscan = keys_stay && !pointers(layout.elem, layout.indirect_elem);
         let stored = |type_, indirect| if indirect { 8 } else { types.size(type_) };
         let (cell, walker) = match layout.cells {
             MapCells::Classic {
@@ -69,6 +69,7 @@ impl MapKind {
                     elem_size,
                     noscan,
                     visit: !noscan,
+                    keys_stay,
                 };
                 let structures = layouts.classic?;
                 let facts = ClassicMap {
@@ -97,6 +98,7 @@ impl MapKind {
                     elem_size: stored(layout.elem, layout.indirect_elem),
                     noscan,
                     visit: !noscan,
+                    keys_stay,
                 };
                 let facts = SwissMap {
                     group_size,

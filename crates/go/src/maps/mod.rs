@@ -44,6 +44,8 @@ pub struct Classic {
     pub flags: u8,
     /// Overflow buckets linked into chains, of the array and of the old one.
     pub overflow: u32,
+    /// Overflow buckets of the longest chain of the array.
+    pub longest_chain: u32,
     /// Preallocated overflow buckets not used yet.
     pub overflow_free: u32,
     /// Growth in progress: buckets of the old array, and how many of them the evacuation has passed.
@@ -57,6 +59,11 @@ pub struct Growth {
     pub old_buckets: u64,
     /// Old buckets below this index are evacuated (`hmap.nevacuate`).
     pub evacuated: u64,
+    /// Slots of the heap that the old array takes with its overflow buckets and their list, bytes: free once it is evacuated.
+    pub old_bytes: u64,
+    /// A collection has ended since the growth began. Known of new arrays that are large objects (over 32 KiB); of others
+    /// false.
+    pub outlived: bool,
 }
 
 /// What `internal/runtime/maps.Map` and its tables say.
@@ -93,6 +100,10 @@ pub struct MapInfo {
     pub bytes: u64,
     /// What a map of this type freshly made for `len` entries would take, bytes.
     pub rebuilt_bytes: u64,
+    /// Empty cells that still hold the bytes of a key, counted where no more than two of eight are filled: so many entries
+    /// were deleted there and never replaced. `None` where the runtime clears deleted keys: those with pointers or of more
+    /// than 128 bytes (`mapdelete` in `runtime/map.go`, `table.Delete` in `internal/runtime/maps/table.go`, Go 1.21 to 1.27).
+    pub stale_keys: Option<u64>,
     /// The map was being written, or its count and its cells disagree.
     pub torn: bool,
     /// Part of it could not be read: `cells` and `bytes` are lower bounds.

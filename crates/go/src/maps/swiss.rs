@@ -7,7 +7,7 @@ use leakscope_goabi::{GROUP_SLOTS, MAX_TABLE_CAPACITY};
 use leakscope_target::Addr;
 
 use super::layouts::SwissLayout;
-use super::walk::{CellShape, Part, Visitor, Walk, Walked, byte, half, word};
+use super::walk::{CellShape, NEARLY_EMPTY, Part, Visitor, Walk, Walked, byte, half, word};
 use super::{Structure, Swiss};
 
 /// Control bytes with the top bit clear belong to filled slots.
@@ -145,6 +145,11 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
                     .filter(|&&c| c == DELETED)
                     .count();
                 self.inside.tombstones += deleted as u64;
+            }
+            if self.shape.keys_stay && full.count_ones() <= NEARLY_EMPTY {
+                // One bit a byte, the top one: gathered into the eight lowest.
+                let filled = (full >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+                self.walked.stale_keys += self.shape.stale_keys(group, filled as u8);
             }
             while self.shape.visit && full != 0 {
                 let i = u64::from(full.trailing_zeros() / 8);

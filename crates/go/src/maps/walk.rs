@@ -1,5 +1,6 @@
 //! What the walks over both kinds of maps share: reading, budget, and what they report.
 
+use leakscope_goabi::GROUP_SLOTS;
 use leakscope_target::{Addr, Image};
 
 use crate::coverage::Gaps;
@@ -55,9 +56,24 @@ pub(crate) struct CellShape {
     pub(crate) noscan: bool,
     /// Cells hold pointers, so a visitor wants to see them.
     pub(crate) visit: bool,
+    /// Deleted keys stay in their cells: the runtime clears only those with pointers.
+    pub(crate) keys_stay: bool,
 }
 
+/// Filled cells of eight up to which a group or bucket counts as nearly empty. Maps that were never emptied hold three and
+/// more on average.
+pub(crate) const NEARLY_EMPTY: u32 = 2;
+
 impl CellShape {
+    /// How many of the cells whose bit is clear in `filled` still hold the bytes of a key.
+    pub(crate) fn stale_keys(&self, bytes: &[u8], filled: u8) -> u64 {
+        let stale = (0..GROUP_SLOTS).filter(|i| {
+            filled & (1 << i) == 0
+                && (self.cell(bytes, *i)).is_some_and(|(key, _)| key.iter().any(|b| *b != 0))
+        });
+        stale.count() as u64
+    }
+
     /// Key and elem of cell `i` of the group or bucket `bytes`; `None` where they do not fit.
     pub(crate) fn cell<'a>(&self, bytes: &'a [u8], i: u64) -> Option<(&'a [u8], &'a [u8])> {
         let at = |first: u64, stride: u64, size: u64| {
@@ -80,6 +96,8 @@ pub(crate) struct Walked {
     /// Set by every walk that gets past the header.
     pub(crate) structure: Option<Structure>,
     pub(crate) bytes: u64,
+    /// Empty cells of nearly empty groups or buckets that hold the bytes of a key.
+    pub(crate) stale_keys: u64,
     pub(crate) writing: bool,
     pub(crate) incomplete: bool,
 }
@@ -132,6 +150,13 @@ impl<'a> Walk<'a> {
         let hit = self.objects.find(at.0)?;
         let end = hit.base.checked_add(self.slot_size(hit))?;
         end.checked_sub(at.0)
+    }
+
+    /// Whether the large object at `at` was there when the last collection ended; false for any other object.
+    pub(crate) fn outlived(&self, at: Addr) -> bool {
+        let span =
+            (self.objects.find(at.0)).and_then(|hit| self.objects.spans().get(hit.span as usize));
+        span.is_some_and(|span| span.outlived)
     }
 
     fn slot_size(&self, hit: Hit) -> u64 {
