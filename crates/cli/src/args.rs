@@ -278,6 +278,10 @@ pub(crate) struct HowArgs {
     /// Do not stop a live process; the result may be torn
     #[arg(long, env = "LEAKSCOPE_NO_STOP", hide_env = true, value_parser = BoolishValueParser::new())]
     pub(crate) no_stop: bool,
+    /// Most memory for a JVM's heap dump; more goes to a temporary file in TMPDIR or /var/tmp
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    #[arg(env = "LEAKSCOPE_MAX_MEMORY", hide_env = true)]
+    pub(crate) max_memory: Option<u64>,
 }
 
 impl Command {
@@ -426,6 +430,32 @@ impl Rows {
     }
 }
 
+/// A number of bytes such as `600M` or `1.5GiB`: K, M and G are powers of 1000.
+fn size(text: &str) -> Result<u64, String> {
+    let unit_at = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let unit = match unit.trim() {
+        "K" | "KB" | "kB" => 1e3,
+        "M" | "MB" => 1e6,
+        "G" | "GB" => 1e9,
+        "KiB" => 1024.0,
+        "MiB" => 1024.0 * 1024.0,
+        "GiB" => 1024.0 * 1024.0 * 1024.0,
+        "" => return Err("a unit is missing: 600M, 2G".to_owned()),
+        other => {
+            return Err(format!(
+                "{other:?} is no unit of size: K, M, G, KiB, MiB, GiB"
+            ));
+        }
+    };
+    let number: f64 = number
+        .parse()
+        .map_err(|_| format!("{number:?} is no number"))?;
+    Ok((number * unit) as u64)
+}
+
 /// A span of time such as `250ms` or `1.5s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let unit_at = text
@@ -466,6 +496,15 @@ mod tests {
     #[test]
     fn the_command_line_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_have_units() {
+        assert_eq!(size("600M"), Ok(600_000_000));
+        assert_eq!(size("1.5 GiB"), Ok(3 << 29));
+        for bad in ["", "5", "M", "1.2.3M", "-1M", "1T"] {
+            assert!(size(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

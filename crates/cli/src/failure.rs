@@ -53,6 +53,17 @@ pub(crate) enum Failure {
         /// Why not.
         source: leakscope_jvm::Error,
     },
+    /// Memory cannot be limited as asked.
+    Memory(leakscope_target::SpillError),
+    /// A heap does not fit into the memory that it may take.
+    MemoryExceeded {
+        /// Bytes that may be taken.
+        most: u64,
+        /// Bytes that are.
+        resident: u64,
+    },
+    /// Memory can be limited for heap dumps only.
+    MemoryOfDumps,
     /// What was asked takes a process or a core or snapshot of one.
     NotOfDumps {
         /// The dump, raw.

@@ -11,6 +11,7 @@ mod head;
 mod heap;
 mod interrupt;
 mod jvm;
+mod memory;
 mod output;
 mod progress;
 mod read;
@@ -28,6 +29,10 @@ use crate::progress::{Progress, line};
 
 /// Status for everything that could not be done, as for wrong usage.
 const FAILED: u8 = 2;
+
+/// The system's, until memory is limited.
+#[global_allocator]
+static ALLOCATOR: leakscope_target::SpillAlloc = leakscope_target::SpillAlloc;
 
 fn main() -> ExitCode {
     let mut cli = Cli::parse();

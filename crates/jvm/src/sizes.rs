@@ -7,35 +7,32 @@ use crate::hprof::bytes::OBJECT;
 use crate::hprof::scan::Scanned;
 use crate::index::Index;
 use crate::kind::{Kind, Parts};
-use crate::layout::{Detected, Layout, Sample, detect, instance};
+use crate::layout::{Detected, Layout, Sample, detect, instance, instance_behind};
 
 /// Objects whose distance to the next one is measured to find the layout.
 const SAMPLES: u64 = 200_000;
 /// Objects in a row that are sampled: such of one moment lie side by side.
 const ROW: u64 = 512;
-/// Distances measured per class.
-const PER_CLASS: usize = 64;
-/// Bytes that the JVM may add to a class beyond the fields that a dump lists: those of `@Contended` classes have 128
-/// on either side of each group (`ContendedPaddingWidth`).
-const MAX_INJECTED: u64 = 1024;
-/// Instances whose distances must agree before a class is taken to be larger than its fields.
-const MIN_AGREEING: usize = 3;
+/// Bytes that the JVM leaves free on either side of a group of fields of a class that is `@Contended`, or has fields
+/// that are (`ContendedPaddingWidth`).
+const PADDING: u64 = 128;
+/// What aligning such groups adds at most.
+const ALIGNING: u64 = 16;
 
-/// Classes to which the JVM adds fields of its own (`javaClasses.hpp`: `*_INJECTED_FIELDS`), or around which it leaves
-/// room. For these one instance is enough.
-const INJECTED: &[&str] = &[
-    "java/lang/Thread",
-    "java/lang/ClassLoader",
-    "java/lang/Module",
-    "java/lang/invoke/MemberName",
-    "java/lang/invoke/ResolvedMethodName",
-    "java/lang/invoke/CallSite",
-    "java/lang/invoke/MethodHandleNatives$CallSiteContext",
-    "java/lang/StackFrameInfo",
-    "java/util/concurrent/ForkJoinPool",
-    "java/util/concurrent/ForkJoinPool$WorkQueue",
-    "java/util/concurrent/Exchanger$Node",
-    "jdk/internal/vm/StackChunk",
+/// Classes of which the JVM keeps fields apart, with the number of their groups: `@Contended` in the sources of
+/// `java.base`, JDK 8 to 25. What that adds is seen from the distances between instances, and how it is done from
+/// `FieldLayoutBuilder::compute_regular_layout` and `insert_contended_padding` (`fieldLayoutBuilder.cpp`).
+const CONTENDED: &[(&str, u64)] = &[
+    ("java/lang/Thread", 1),
+    ("java/util/concurrent/ConcurrentHashMap$CounterCell", 1),
+    ("java/util/concurrent/Exchanger$Node", 1),
+    ("java/util/concurrent/ForkJoinPool", 3),
+    ("java/util/concurrent/ForkJoinPool$WorkQueue", 3),
+    (
+        "java/util/concurrent/SubmissionPublisher$BufferedSubscription",
+        3,
+    ),
+    ("java/util/concurrent/atomic/Striped64$Cell", 1),
 ];
 
 /// `static` fields with these names are the JVM's own and take no room in the class object (`heapDumper.cpp`).
@@ -65,7 +62,7 @@ impl Sizing {
         let mut instances: Vec<u64> = (0..classes.len())
             .map(|class| instance(&layout, classes, class))
             .collect();
-        correct(classes, pieces, index, &mut instances);
+        correct(&layout, classes, pieces, index, &mut instances);
         let static_bytes: Vec<u64> = (0..classes.len())
             .map(|class| static_bytes(&layout, classes, class, is_static))
             .collect();
@@ -137,39 +134,45 @@ fn samples(pieces: &[Scanned], index: &Index) -> Vec<Sample> {
     samples
 }
 
-/// Makes classes larger whose instances the JVM keeps further apart than their fields explain.
-fn correct(classes: &ClassTable, pieces: &[Scanned], index: &Index, sizes: &mut [u64]) {
-    let watched: Vec<bool> = (0..classes.len())
-        .map(|class| {
-            let of_boot_loader = |c: u32| {
-                let raw = classes.get(c).raw.as_ref();
-                raw.is_some_and(|raw| raw.loader == 0 && raw.superclass != 0)
-            };
-            classes.ancestors(class).any(of_boot_loader)
-        })
-        .collect();
-    let mut distances: Vec<Vec<u64>> = vec![Vec::new(); classes.len() as usize];
+/// Makes classes larger whose fields the JVM keeps apart: by what lies between any two of their instances at least. Fields
+/// of classes below them lie behind.
+fn correct(
+    layout: &Layout,
+    classes: &ClassTable,
+    pieces: &[Scanned],
+    index: &Index,
+    sizes: &mut [u64],
+) {
+    let place = |class: u32| {
+        CONTENDED
+            .iter()
+            .position(|(name, _)| classes.is_a(class, name))
+    };
+    let places: Vec<Option<usize>> = (0..classes.len()).map(place).collect();
+    let mut least = [u64::MAX; CONTENDED.len()];
     for piece in pieces {
         for (address, kind) in piece.address.iter().zip(&piece.kind) {
-            let Parts::Instance(Some(class)) = kind.parts() else {
-                continue;
-            };
-            let seen = &mut distances[class as usize];
-            if watched[class as usize] && seen.len() < PER_CLASS {
-                seen.extend(index.after(*address).map(|next| next - address));
+            if let Parts::Instance(Some(class)) = kind.parts()
+                && let Some(place) = places[class as usize]
+                && let Some(next) = index.after(*address)
+            {
+                let more = (next - address).saturating_sub(sizes[class as usize]);
+                least[place] = least[place].min(more);
             }
         }
     }
-    for (class, mut seen) in distances.into_iter().enumerate() {
-        seen.sort_unstable();
-        let least = seen.first().copied().unwrap_or_default();
-        let agreeing = seen.iter().filter(|d| **d == least).count();
-        let known = || INJECTED.iter().any(|name| classes.is_a(class as u32, name));
-        let size = &mut sizes[class];
-        let more = least.saturating_sub(*size);
-        let plausible = more > 0 && more <= MAX_INJECTED;
-        if plausible && agreeing * 2 > seen.len() && (agreeing >= MIN_AGREEING || known()) {
-            *size = least;
+    for (place, (name, groups)) in CONTENDED.iter().enumerate() {
+        let most = (groups + 1) * PADDING + ALIGNING;
+        // What is less than the room on both sides is a gap between objects, or nothing.
+        if !(2 * PADDING - ALIGNING..=most).contains(&least[place]) {
+            continue;
+        }
+        let Some(head) = classes.named(name) else {
+            continue;
+        };
+        let bytes = sizes[head as usize] + least[place];
+        for class in (0..classes.len()).filter(|c| places[*c as usize] == Some(place)) {
+            sizes[class as usize] = instance_behind(layout, classes, class, name, bytes);
         }
     }
 }
@@ -193,6 +196,9 @@ fn static_bytes(
         })
         .sum()
 }
+
+/// Bytes that the JVM adds to a `java.lang.Class` object at most (`CLASS_INJECTED_FIELDS` in `javaClasses.hpp`).
+const MAX_INJECTED: u64 = 128;
 
 /// What most `java.lang.Class` objects are large without the statics of their class.
 fn mirror(classes: &ClassTable, index: &Index, static_bytes: &[u64], least: u64) -> u64 {

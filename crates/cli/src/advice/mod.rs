@@ -4,6 +4,7 @@ mod attach;
 mod core_file;
 mod go;
 mod heap_dump;
+mod memory;
 mod simulate;
 mod snapshot;
 mod target;
@@ -127,6 +128,9 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
         Failure::JvmToStdout => attach::to_stdout(),
         Failure::HeapDump { dump, source } => heap_dump::advice(dump, source),
         Failure::NotOfDumps { dump } => heap_dump::not_of_dumps(dump),
+        Failure::Memory(error) => memory::advice(error),
+        Failure::MemoryExceeded { most, resident } => memory::exceeded(*most, *resident),
+        Failure::MemoryOfDumps => memory::of_dumps(),
         Failure::NeedsValues { target } => Advice::new(
             "snapshot.needs-values",
             format!(

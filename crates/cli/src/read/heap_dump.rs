@@ -11,8 +11,10 @@ use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text};
 use leakscope_target::{forget_pages, map_file, return_free_memory};
 
 use super::{How, Subject};
+use crate::args::TargetArgs;
 use crate::failure::Failure;
 use crate::heap::AnyHeap;
+use crate::memory;
 use crate::progress::Progress;
 
 /// Bytes that tell a dump, packed or not.
@@ -42,10 +44,17 @@ fn starts_as_one(start: &[u8]) -> bool {
 }
 
 /// Reads the dump at `path`.
-pub(super) fn read(path: &Path, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+pub(super) fn read(
+    path: &Path,
+    args: &TargetArgs,
+    how: How,
+    progress: &mut Progress,
+) -> Result<Subject, Failure> {
     progress.phase("reading the heap dump");
     let file = map_file(path)?;
     how.drop_privileges(progress);
+    // Columns come to about as much as a dump; of a packed one it is not known how much that is.
+    memory::limit(args.how.max_memory, file.len() as u64)?;
     let done = |range: Range<usize>| forget_pages(&file, range.start, range.end);
     let input = match Packing::of(&file) {
         Packing::None => Input::Bytes {
@@ -68,9 +77,14 @@ fn unpacked<'a>(
 }
 
 /// Reads a dump from standard input.
-pub(super) fn read_stdin(how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+pub(super) fn read_stdin(
+    args: &TargetArgs,
+    how: How,
+    progress: &mut Progress,
+) -> Result<Subject, Failure> {
     progress.phase("reading the heap dump from standard input");
     how.drop_privileges(progress);
+    memory::limit(args.how.max_memory, 0)?;
     let name = OsStr::new("-");
     let failed = |source: io::Error| not_read(name, source.into());
     let mut start = Vec::new();

@@ -115,10 +115,11 @@ pub(crate) fn read_with_values(
 
 fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
     match locate::locate(&args.target)? {
-        Place::Stdin => return heap_dump::read_stdin(how, progress),
+        Place::Stdin => return heap_dump::read_stdin(args, how, progress),
         Place::File(path) if heap_dump::is_one(&path) => {
-            return heap_dump::read(&path, how, progress);
+            return heap_dump::read(&path, args, how, progress);
         }
+        _ if args.how.max_memory.is_some() => return Err(Failure::MemoryOfDumps),
         _ => {}
     }
     let mut captured = capture(args, how, progress)?;

@@ -4,6 +4,7 @@ use rayon::prelude::*;
 use rustc_hash::FxHashMap;
 
 use super::Layout;
+use super::injected::injected;
 use crate::classes::ClassTable;
 use crate::kind::{Kind, Parts};
 
@@ -111,17 +112,40 @@ fn judge(layout: Layout, classes: &ClassTable, counted: &[((Kind, u32, u64), u64
     }
 }
 
-/// Size of an instance of a class under `layout`, fields that the dump does not list left out.
+/// Size of an instance of a class under `layout`.
 pub(crate) fn instance(layout: &Layout, classes: &ClassTable, class: u32) -> u64 {
-    let mut chain: Vec<Vec<u8>> = classes
-        .ancestors(class)
-        .map(|c| {
-            let raw = classes.get(c).raw.as_ref();
-            raw.map_or(Vec::new(), |raw| {
-                raw.fields.iter().map(|f| f.type_).collect()
-            })
+    layout.instance(&chain(classes, class, None))
+}
+
+/// The same of a class below `above`, whose instances take `bytes`, where none of its own fields come to lie among those
+/// of `above`.
+pub(crate) fn instance_behind(
+    layout: &Layout,
+    classes: &ClassTable,
+    class: u32,
+    above: &str,
+    bytes: u64,
+) -> u64 {
+    let behind = Layout {
+        header: u32::try_from(bytes).unwrap_or(u32::MAX / 2),
+        ..*layout
+    };
+    behind.instance(&chain(classes, class, Some(above)))
+}
+
+/// Types of the fields of a class and of those above it, the root of all first; only those below the class `above`, if
+/// that is given.
+fn chain(classes: &ClassTable, class: u32, above: Option<&str>) -> Vec<Vec<u8>> {
+    let ancestors = classes.ancestors(class).map(|c| classes.get(c));
+    let below = ancestors.take_while(|c| above != Some(c.internal.as_str()));
+    let mut chain: Vec<Vec<u8>> = below
+        .map(|class| {
+            let own = class.raw.iter().flat_map(|raw| &raw.fields);
+            let own = own.map(|f| f.type_);
+            own.chain(injected(classes, class).iter().copied())
+                .collect()
         })
         .collect();
     chain.reverse();
-    layout.instance(chain.iter().map(Vec::as_slice))
+    chain
 }

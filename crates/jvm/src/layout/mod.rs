@@ -2,8 +2,9 @@
 
 mod detect;
 mod fields;
+mod injected;
 
-pub(crate) use self::detect::{Detected, Sample, detect, instance};
+pub(crate) use self::detect::{Detected, Sample, detect, instance, instance_behind};
 
 /// A layout: what the sizes of objects follow from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -49,7 +50,7 @@ impl Layout {
     }
 
     /// Size of an instance whose classes, the root of all first, declare fields of these types.
-    pub(crate) fn instance<'a>(&self, classes: impl Iterator<Item = &'a [u8]>) -> u64 {
+    pub(crate) fn instance(&self, classes: &[Vec<u8>]) -> u64 {
         let mut fields = fields::Fields::new(self);
         for own in classes {
             fields.add(own);

@@ -35,6 +35,8 @@ const UNITS: usize = 1 << 20;
 const DISK_PERCENT: u64 = 90;
 /// Time between two looks at how much is resident: what can be touched meanwhile must fit [`Bound::slack`].
 const LOOK: Duration = Duration::from_millis(4);
+/// Looks in a row at which too much is resident, although all of the file was let go, before that is taken as final.
+const PATIENCE: u32 = 50;
 /// Bytes of the file that are let go at a time.
 const STRIDE: usize = 4 << 20;
 /// The least bound that makes sense: the program and its names alone take some tens of megabytes.
@@ -192,12 +194,14 @@ fn map(file: File, len: usize) -> io::Result<()> {
 /// Looks at what is resident, and lets pages of the file go, all in turn.
 fn keep(bound: Bound, statm: &File, exceeded: &dyn Fn(u64)) {
     let mut hand = 0;
+    let mut above = 0;
     loop {
         std::thread::sleep(LOOK);
         let Some(mut now) = resident(statm) else {
             continue;
         };
         if now < bound.high() {
+            above = 0;
             continue;
         }
         let end = {
@@ -213,7 +217,9 @@ fn keep(bound: Bound, statm: &File, exceeded: &dyn Fn(u64)) {
             passed += len;
             now = resident(statm).unwrap_or(now);
         }
-        if now > bound.limit {
+        // Others may touch pages faster than they are let go, but not for long.
+        above = if now > bound.limit { above + 1 } else { 0 };
+        if above >= PATIENCE {
             exceeded(now);
         }
     }
