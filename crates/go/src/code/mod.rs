@@ -37,6 +37,9 @@ pub(crate) enum Says {
     Receiver(Addr),
 }
 
+/// Most functions that are kept of those that mention a package variable.
+const USERS: usize = 3;
+
 /// Everything the code says. Addresses are the target's.
 #[derive(Default)]
 pub(crate) struct CodeFacts {
@@ -48,8 +51,8 @@ pub(crate) struct CodeFacts {
     closures: FxHashMap<Addr, Addr>,
     /// Type descriptors that the code mentions, rising.
     types: Vec<Addr>,
-    /// Addresses of package variables that the code mentions, rising, each with a function that does.
-    users: Vec<(Addr, Addr)>,
+    /// Addresses of package variables that the code mentions, rising, each with functions that do.
+    users: Vec<(Addr, [Option<Addr>; USERS])>,
 }
 
 impl CodeFacts {
@@ -78,13 +81,16 @@ impl CodeFacts {
         self.users.binary_search_by_key(&at, |u| u.0).is_ok()
     }
 
-    /// The entry of a function that mentions the variable at `at`, or the one that most closely starts before it.
-    pub(crate) fn user(&self, at: Addr) -> Option<Addr> {
+    /// Entries of functions that mention the variable at `at`, or the one that most closely starts before it: a few, the one
+    /// that says most first.
+    pub(crate) fn users(&self, at: Addr) -> impl Iterator<Item = Addr> {
         /// Variables that the code mentions only by their start are hardly larger.
         const NEAR: u64 = 256;
         let end = self.users.partition_point(|u| u.0 <= at);
-        let (start, user) = *self.users.get(end.checked_sub(1)?)?;
-        (at.0 - start.0 < NEAR).then_some(user)
+        let found = end.checked_sub(1).and_then(|i| self.users.get(i));
+        let near = found.filter(|(start, _)| at.0 - start.0 < NEAR);
+        near.into_iter()
+            .flat_map(|(_, users)| users.iter().flatten().copied())
     }
 }
 

@@ -7,7 +7,7 @@ use rustc_hash::FxHashMap;
 use super::effects::{Effect, effects, receiver};
 use super::scan::{Event, Scan, Sink};
 use super::state::Word;
-use super::{CodeFacts, Ranges, Says};
+use super::{CodeFacts, Ranges, Says, USERS};
 use crate::binary::Executable;
 use crate::moduledata::Module;
 use crate::pclntab::Functions;
@@ -91,8 +91,38 @@ struct Pass {
     slots: FxHashMap<(u64, i64), Option<Word>>,
     closures: FxHashMap<u64, u64>,
     types: Vec<u64>,
-    users: FxHashMap<u64, u64>,
+    users: FxHashMap<u64, Users>,
     results: FxHashMap<u64, Word>,
+}
+
+/// Functions that mention a package variable.
+#[derive(Clone, Copy, Default)]
+struct Users {
+    /// The first that only sets up its package.
+    sets_up: Option<u64>,
+    /// The last others, the very last first: packages come in the order of their dependencies, so it says most.
+    last: [Option<u64>; USERS],
+}
+
+impl Users {
+    /// Adds a function. Whatever one function mentions comes in one go.
+    fn add(&mut self, function: u64) {
+        if self.last[0] != Some(function) {
+            self.last.rotate_right(1);
+            self.last[0] = Some(function);
+        }
+    }
+
+    /// Those that say most.
+    fn told(self) -> [Option<u64>; USERS] {
+        if self.last[0].is_some() {
+            self.last
+        } else {
+            let mut only = [None; USERS];
+            only[0] = self.sets_up;
+            only
+        }
+    }
 }
 
 impl Sink for Pass {
@@ -118,11 +148,11 @@ impl Sink for Pass {
     }
 
     fn mentions_global(&mut self, global: u64) {
+        let users = self.users.entry(global).or_default();
         if self.sets_up {
-            self.users.entry(global).or_insert(self.function);
+            users.sets_up.get_or_insert(self.function);
         } else {
-            // Packages come in the order of their dependencies: the last user says most.
-            self.users.insert(global, self.function);
+            users.add(self.function);
         }
     }
 
@@ -165,7 +195,7 @@ impl Pass {
         facts.users = self
             .users
             .into_iter()
-            .map(|(at, function)| (there(at), there(function)))
+            .map(|(at, users)| (there(at), users.told().map(|f| f.map(there))))
             .collect();
         facts.users.sort_unstable();
         facts

@@ -15,6 +15,10 @@ use crate::typing::Static;
 const AT_POSITION: &str = "(global at ";
 /// Starts it where the position must not matter.
 const ANYWHERE: &str = "(global";
+/// Comes before the functions that use it.
+const USED_BY: &str = ", used by ";
+/// Comes between them. No function's name has it: lists of type arguments are `[...]` in the function table.
+const AND: &str = ", ";
 /// Values without a name that are called by values without a name, and so on: lists laid out by the linker.
 const MAX_HOLDERS: u32 = 8;
 /// Values without a name that start inside one another and are looked through for the largest.
@@ -62,8 +66,8 @@ impl Places<'_> {
         Some((name, own))
     }
 
-    /// A variable of a program without debug information, by its position and a function that uses it, and whether that
-    /// function belongs to the program's own module.
+    /// A variable of a program without debug information, by its position and a few functions that use it, and whether the
+    /// first of these belongs to the program's own module.
     fn by_position(&self, at: Addr) -> Option<(String, bool)> {
         let code = self.program.code()?;
         let place = |m: &Module| {
@@ -73,25 +77,37 @@ impl Places<'_> {
         };
         let position = self.program.modules().iter().find_map(place)?;
         let functions = self.program.functions();
-        let user = code.user(at).and_then(|user| functions.find(user));
-        Some(match user.map(|f| f.name()) {
-            Some(user) => {
-                let named = format!("{position}, used by {user})");
-                (named, is_own(self.program, user))
+        let users = code.users(at).filter_map(|user| functions.find(user));
+        let users: Vec<&str> = users.map(|f| f.name()).collect();
+        Some(match users.first() {
+            Some(first) => {
+                let named = format!("{position}{USED_BY}{})", users.join(AND));
+                (named, is_own(self.program, first))
             }
             None => (format!("{position})"), false),
         })
     }
 }
 
-/// A name without the position that may be part of it: any change of a program moves its variables, while the functions
-/// that use them keep their names.
+/// A name without the position that may be part of it, and with one function only: any change of a program moves its
+/// variables, while the function that says most of one keeps its name.
 pub(crate) fn without_position(name: &str) -> Cow<'_, str> {
     let Some((before, position)) = name.split_once(AT_POSITION) else {
         return name.into();
     };
-    let rest = position.find([',', ')']).and_then(|i| position.get(i..));
-    format!("{before}{ANYWHERE}{}", rest.unwrap_or_default()).into()
+    let mut open = 1;
+    let end = position.find(|c| {
+        open += i32::from(c == '(') - i32::from(c == ')');
+        open == 0
+    });
+    let (within, after) = position.split_at(end.unwrap_or(position.len()));
+    let used_by = within
+        .split_once(USED_BY)
+        .map_or(String::new(), |(_, users)| {
+            let first = users.split(AND).next();
+            format!("{USED_BY}{}", first.unwrap_or_default())
+        });
+    format!("{before}{ANYWHERE}{used_by}{after}").into()
 }
 
 /// Whether a package variable belongs to the program's own module: the main package, or one below its module path.
@@ -114,6 +130,8 @@ mod tests {
         let name = "(global at bss+0x1c98, used by main.(*server).handle).sessions[...]";
         let lasting = "(global, used by main.(*server).handle).sessions[...]";
         assert_eq!(without_position(name), lasting);
+        let name = "*(global at bss+0x1c98, used by main.(*server).handle, main.F[...], main.main).sessions[...]";
+        assert_eq!(without_position(name), format!("*{lasting}"));
         assert_eq!(without_position("(global at data+0x8)[3]"), "(global)[3]");
         assert_eq!(without_position("main.cache"), "main.cache");
     }
