@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args::{Common, DiffArgs, HeapArgs, SumsArgs, WhyArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::read::{Subject, read, read_one_of_many, read_with_values};
+use crate::read::{Subject, read, read_one_of_many, read_with_residency, read_with_values};
 use crate::views::Overview;
 use crate::views::diff::Sums;
 use crate::{jvm, output, views};
@@ -27,7 +27,7 @@ pub(crate) fn analyze(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let subject = read(&args.target, progress)?;
+    let subject = read_with_residency(&args.target, progress)?;
     progress.phase("finding who holds what");
     if options.wants_profile() {
         return profile(&subject, options, progress);

@@ -3,7 +3,7 @@
 use crate::args::{Common, HeapArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::read::read;
+use crate::read::{read, read_with_residency};
 use crate::{output, views};
 
 /// Sites in text; JSON has all.
@@ -29,7 +29,7 @@ pub(crate) fn ledger(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let subject = read(&args.target, progress)?;
+    let subject = read_with_residency(&args.target, progress)?;
     progress.phase("adding up");
     let shown = limit(args, options, MAPPINGS);
     let doc = views::ledger::ledger_doc(&subject, args.rows.of_json(None));

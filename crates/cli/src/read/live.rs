@@ -57,7 +57,7 @@ pub(super) fn capture(
     let captured = process.capture(&mut planner, &options, &mut |phase| tell(phase, progress))?;
     let taken_at = now();
     // After the stop: the process runs on.
-    let residency = process.residency().ok();
+    let residency = how.residency.then(|| process.residency().ok()).flatten();
     how.drop_privileges(progress);
     remark(&captured.stop, progress);
     let mut image = captured.image;

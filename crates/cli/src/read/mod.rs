@@ -38,7 +38,7 @@ pub(crate) struct Subject {
     pub(crate) gaps: Vec<Gap>,
     /// Resident memory of the process, bytes, where that is known.
     pub(crate) rss: Option<u64>,
-    /// The same by mapping and page.
+    /// The same by mapping and page, where that was asked for and is known.
     pub(crate) residency: Option<Residency>,
 }
 
@@ -70,12 +70,26 @@ pub(crate) fn process(target: &OsStr) -> Option<i32> {
 pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
     let how = How {
         contents: Contents::Needed,
+        residency: false,
         last: true,
     };
     read_as(args, how, progress)
 }
 
-/// Reads the heap of one of several targets: privileges are kept for the others.
+/// Reads a heap as [`read`] does, and of a process what of it lies in memory.
+pub(crate) fn read_with_residency(
+    args: &TargetArgs,
+    progress: &mut Progress,
+) -> Result<Subject, Failure> {
+    let how = How {
+        contents: Contents::Needed,
+        residency: true,
+        last: true,
+    };
+    read_as(args, how, progress)
+}
+
+/// Reads the heap of one of several targets as [`read_with_residency`] does: privileges are kept for the others.
 pub(crate) fn read_one_of_many(
     args: &TargetArgs,
     last: bool,
@@ -83,6 +97,7 @@ pub(crate) fn read_one_of_many(
 ) -> Result<Subject, Failure> {
     let how = How {
         contents: Contents::Needed,
+        residency: true,
         last,
     };
     read_as(args, how, progress)
@@ -95,6 +110,7 @@ pub(crate) fn read_with_values(
 ) -> Result<(Subject, Image), Failure> {
     let how = How {
         contents: Contents::All,
+        residency: false,
         last: true,
     };
     let captured = capture(args, how, progress)?;
@@ -163,6 +179,8 @@ enum Contents {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct How {
     contents: Contents,
+    /// What of a process lies in memory is read too, mapping by mapping and page by page.
+    residency: bool,
     /// No other target is opened after it: privileges are given up.
     last: bool,
 }

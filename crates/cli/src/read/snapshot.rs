@@ -117,6 +117,7 @@ pub(crate) fn snap(
         &args.target,
         How {
             contents,
+            residency: true,
             last: true,
         },
         progress,
