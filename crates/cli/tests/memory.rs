@@ -153,10 +153,24 @@ fn suspects_say_where_their_objects_were_allocated() -> Result<()> {
                 && site["held"]["error"] == 0.0,
             "{buffers:#}"
         );
+        let stack = list(site, "stack")?;
+        let caller = &stack[usize::try_from(number(site, "caller")?)?];
+        ensure!(caller["function"] == "main.keep", "{site:#}");
+        // Nobody holds these alone: they are told together, and so is who allocated them.
+        let scattered = list(&document, "suspects")?.iter();
+        let mut scattered = scattered.filter(|s| s["kind"] == "many");
+        let shared = &running.truth()["alive"][6];
+        let told = scattered.any(|s| {
+            let site = &s["sites"][0];
+            site["place"]["function"] == "main.addShared"
+                && site["held"]["objects"] == shared["objects"]
+        });
+        ensure!(told, "{document:#}");
         let page = leakscope(["analyze", &pid])?;
         let text = page.page()?;
         ensure!(
-            text.contains("allocated by main.addBuffer kept.go:"),
+            text.contains("allocated by main.addBuffer kept.go:")
+                && text.contains("called by main.keep kept.go:"),
             "{text}"
         );
         let unlinked = spawn("held", &version, &BuildFlags::default(), &[])?;

@@ -4,8 +4,8 @@ mod common;
 
 use common::{Plain, TypeNames};
 use leakscope_graph::{
-    Dominators, EntryKind, Fingerprint, GroupIx, HeapGraph, Node, ObjIx, Reach, RootGroups,
-    Strength, Suspect, Threshold, TypeIx, TypePaths, suspects,
+    Dominators, EntryKind, Fingerprint, GroupIx, HeapGraph, HeldSet, Node, ObjIx, Reach,
+    RootGroups, Strength, Suspect, Threshold, TypeIx, TypePaths, suspects,
 };
 
 const SERVER: u32 = 0;
@@ -178,6 +178,36 @@ fn each_place_where_bytes_accumulate_is_told_once() {
     assert_eq!(
         (shared.entries[0].sum.objects, shared.accumulated),
         (1000, 2_048_000)
+    );
+}
+
+#[test]
+fn what_a_suspect_consists_of_can_be_asked_for_object_by_object() {
+    let told = service(20_000);
+    let tree = Dominators::of(&told.graph, &told.groups).unwrap();
+    let bytes = |set: &HeldSet| -> u64 {
+        let within = told.graph.sizes().filter(|(o, _)| set.contains(&tree, *o));
+        within.map(|(_, size)| size).sum()
+    };
+    for suspect in &told.found {
+        let set = if suspect.point == Node::Top {
+            let threshold = Threshold::default();
+            HeldSet::of_scattered(&told.graph, &tree, &names(), threshold, suspect)
+        } else {
+            HeldSet::of(&tree, [suspect.point])
+        };
+        assert_eq!(bytes(&set), suspect.retained, "{suspect:?}");
+    }
+    let both = [told.map, told.buffer].map(|o| Node::Object(ObjIx(o)));
+    let sum = both.iter().map(|n| tree.held(*n).bytes).sum::<u64>();
+    assert_eq!(bytes(&HeldSet::of(&tree, both)), sum);
+    assert_eq!(
+        bytes(&HeldSet::of(&tree, [both[0], both[0]])),
+        tree.held(both[0]).bytes
+    );
+    assert_eq!(
+        HeldSet::of(&tree, [Node::Object(ObjIx(u32::MAX))]),
+        HeldSet::default()
     );
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use leakscope_go::heap::GoHeap;
 use leakscope_go::sites::{Bucket, Estimate, Frame, Moment, NoProfile, Stacks};
-use leakscope_graph::{Held, Node, ObjIx};
+use leakscope_graph::{Held, HeldSet};
 use leakscope_report::{
     Document, HeldSite, Place, ProfileRow, Published, SampleSum, SiteRow, SitesDoc, Text,
 };
@@ -125,17 +125,11 @@ impl Found {
     fn of(heap: &GoHeap) -> Self {
         let sites = &heap.sites;
         let mut by_bucket = vec![Sums::default(); sites.buckets().len()];
-        for sample in sites.samples() {
-            let bucket = sites.bucket(*sample);
-            if let (Some(bucket), Some(sums)) = (bucket, by_bucket.get_mut(sample.bucket as usize))
-            {
-                let sum = if heap.reach.is_reached(ObjIx(sample.obj)) {
-                    &mut sums.live
-                } else {
-                    &mut sums.garbage
-                };
-                sum.add(1, bucket.size, sites.rate());
-            }
+        for (bucket, sum) in sites.sum(|o| heap.reach.is_reached(o)) {
+            by_bucket[bucket as usize].live = sum;
+        }
+        for (bucket, sum) in sites.sum(|o| !heap.reach.is_reached(o)) {
+            by_bucket[bucket as usize].garbage = sum;
         }
         Self { by_bucket }
     }
@@ -163,8 +157,8 @@ impl Found {
             .map(|(stack, (sums, published))| {
                 let frames = stacks.visible(stack);
                 SiteRow {
-                    place: own.place(&frames),
-                    stack: frames.iter().map(|f| place(f)).collect(),
+                    place: told(frames.get(own.position(&frames))),
+                    stack: frames.iter().map(place).collect(),
                     live: sum(&sums.live),
                     garbage: sum(&sums.garbage),
                     published,
@@ -187,48 +181,53 @@ fn published(bucket: &Bucket) -> Published {
     }
 }
 
-/// Who allocated what `points` hold, the most bytes first.
-pub(super) fn held_by(holders: &Holders<'_>, points: &[Node]) -> Vec<HeldSite> {
+/// Who allocated what is in `held`, the most bytes first.
+pub(super) fn of_held(holders: &Holders<'_>, held: &HeldSet) -> Vec<HeldSite> {
     let Some(heap) = holders.heap.go() else {
         return Vec::new();
     };
-    let sites = &heap.sites;
-    let mut by_bucket: BTreeMap<u32, Estimate> = BTreeMap::new();
-    for sample in sites.samples() {
-        let object = Node::Object(ObjIx(sample.obj));
-        if let Some(bucket) = sites.bucket(*sample)
-            && points
-                .iter()
-                .any(|point| *point != Node::Top && holders.tree.holds(*point, object))
-        {
-            let sum = by_bucket.entry(sample.bucket).or_default();
-            sum.add(1, bucket.size, sites.rate());
-        }
-    }
     let mut stacks = Stacks::new(heap.names.program().functions());
     let own = Own::of(heap);
-    let mut by_place: BTreeMap<Place, Estimate> = BTreeMap::new();
+    let mut by_place: BTreeMap<Place, Allocated<'_>> = BTreeMap::new();
     let mut whole = Estimate::default();
-    for (bucket, sum) in by_bucket {
-        if let Some(bucket) = sites.buckets().get(bucket as usize) {
-            let place = own.place(&stacks.visible(&bucket.stack));
-            by_place.entry(place).or_default().add_all(&sum);
-            whole.add_all(&sum);
+    for (bucket, sum) in heap.sites.sum(|o| held.contains(&holders.tree, o)) {
+        let Some(bucket) = heap.sites.buckets().get(bucket as usize) else {
+            continue;
+        };
+        let frames = stacks.visible(&bucket.stack);
+        let at = own.position(&frames);
+        let allocated = by_place.entry(told(frames.get(at))).or_default();
+        allocated.sum.add_all(&sum);
+        if sum.bytes() > allocated.most {
+            (allocated.most, allocated.frames, allocated.at) = (sum.bytes(), frames, at);
         }
+        whole.add_all(&sum);
     }
     let share = |sum: &Estimate| sum.bytes() as f64 / whole.bytes().max(1) as f64;
     let mut rows: Vec<HeldSite> = by_place
         .into_iter()
-        .map(|(place, estimate)| HeldSite {
+        .map(|(place, allocated)| HeldSite {
             place,
-            held: sum(&estimate),
-            share: share(&estimate).min(1.0),
+            stack: allocated.frames.iter().map(self::place).collect(),
+            caller: allocated.at as u64 + 1,
+            held: self::sum(&allocated.sum),
+            share: share(&allocated.sum).min(1.0),
         })
         .collect();
     // Stable: equal sums stay in the order of their places.
     rows.sort_by_key(|row| Reverse(row.held.bytes));
     rows.truncate(OF_SUSPECT);
     rows
+}
+
+/// What was allocated at one place, and the stack that allocated most of it there.
+#[derive(Default)]
+struct Allocated<'a> {
+    sum: Estimate,
+    most: u64,
+    frames: Vec<Frame<'a>>,
+    /// The place itself, among the frames.
+    at: usize,
 }
 
 fn sum(estimate: &Estimate) -> SampleSum {
@@ -249,6 +248,16 @@ fn place(frame: &Frame<'_>) -> Place {
     }
 }
 
+/// A frame, or a place without a name where the stack has none.
+fn told(frame: Option<&Frame<'_>>) -> Place {
+    let nowhere = Place {
+        function: Text::default(),
+        file: None,
+        line: None,
+    };
+    frame.map_or(nowhere, place)
+}
+
 /// Tells the program's functions from the standard library's.
 struct Own {
     module: String,
@@ -263,16 +272,9 @@ impl Own {
     }
 
     /// The first function that is not of the standard library, or the first at all.
-    fn place(&self, frames: &[Frame<'_>]) -> Place {
-        let own = frames.iter().find(|f| self.is_own(f.function));
-        own.or(frames.first()).map_or_else(
-            || Place {
-                function: Text::default(),
-                file: None,
-                line: None,
-            },
-            place,
-        )
+    fn position(&self, frames: &[Frame<'_>]) -> usize {
+        let own = frames.iter().position(|f| self.is_own(f.function));
+        own.unwrap_or(0)
     }
 
     /// Packages of the standard library have no dot in their first part, and are not of the program's module.

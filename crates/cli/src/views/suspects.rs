@@ -4,12 +4,12 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use leakscope_graph::{
-    Dominators, EntryKind, Node, ObjIx, Path, Strength, Suspect, Threshold, TooLarge, TypePaths,
-    suspects,
+    Dominators, EntryKind, HeldSet, Node, ObjIx, Path, Strength, Suspect, Threshold, TooLarge,
+    TypePaths, suspects,
 };
-use leakscope_report::{Address, EntryRow, HolderKind, SuspectRow, Text, Verdict};
+use leakscope_report::{Address, EntryRow, HeldSite, HolderKind, SuspectRow, Text, Verdict};
 
-use super::sites::held_by;
+use super::sites;
 use super::why::{ENDS, alike};
 use crate::heap::{AnyHeap, Owners};
 
@@ -43,44 +43,60 @@ impl<'a> Holders<'a> {
         let mut found = self.found(threshold);
         let count = found.len() as u64;
         found.truncate(most.unwrap_or(usize::MAX));
-        let rows = found.into_iter().map(|(row, points)| SuspectRow {
-            sites: held_by(self, &points),
+        let rows = found.into_iter().map(|(row, joined)| SuspectRow {
+            sites: self.sites(threshold, &joined),
             ..row
         });
         (rows.collect(), count)
     }
 
-    /// Each place, and the nodes that it was joined from.
-    fn found(&self, threshold: Threshold) -> Vec<(SuspectRow, Vec<Node>)> {
+    /// Who allocated what these suspects, told as one, hold.
+    fn sites(&self, threshold: Threshold, joined: &[Suspect]) -> Vec<HeldSite> {
+        let has_samples = (self.heap.go()).is_some_and(|heap| !heap.sites.samples().is_empty());
+        if !has_samples {
+            return Vec::new();
+        }
+        let (heap, tree) = (self.heap, &self.tree);
+        let single = joined.iter().map(|s| s.point).filter(|p| *p != Node::Top);
+        let mut held = HeldSet::of(tree, single);
+        for scattered in joined.iter().filter(|s| s.point == Node::Top) {
+            let set = HeldSet::of_scattered(heap.graph(), tree, heap.names(), threshold, scattered);
+            held = held.and(set);
+        }
+        sites::of_held(self, &held)
+    }
+
+    /// Each place, and what it was joined from.
+    fn found(&self, threshold: Threshold) -> Vec<(SuspectRow, Vec<Suspect>)> {
         let heap = self.heap;
         let found = suspects(heap.graph(), &self.tree, heap.names(), threshold);
         let mut paths = TypePaths::new(heap.graph(), heap.reach(), heap.names());
-        let mut rows: Vec<(u64, SuspectRow, Vec<Node>)> = Vec::new();
+        let mut rows: Vec<(u64, SuspectRow, Vec<Suspect>)> = Vec::new();
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
-        for suspect in &found {
-            let fingerprint = paths.suspect_fingerprint(suspect, |group| {
+        for suspect in found {
+            let fingerprint = paths.suspect_fingerprint(&suspect, |group| {
                 let group = self.groups.get(group);
                 group.map_or(String::new(), |g| g.key.clone())
             });
             let fingerprint = fingerprint.map(|f| f.to_string());
-            let row = self.row(suspect, fingerprint.as_deref().map(Text::new));
+            let row = self.row(&suspect, fingerprint.as_deref().map(Text::new));
             let same = fingerprint.as_ref().and_then(|f| known.get(f));
-            if let Some((score, first, points)) = same.and_then(|i| rows.get_mut(*i)) {
+            if let Some((score, first, joined)) = same.and_then(|i| rows.get_mut(*i)) {
                 *score = score.saturating_add(suspect.score);
                 join(first, row);
-                points.push(suspect.point);
                 first.holder = self.name_of_many(suspect.point);
+                joined.push(suspect);
             } else {
                 if let Some(fingerprint) = fingerprint {
                     known.insert(fingerprint, rows.len());
                 }
-                rows.push((suspect.score, row, vec![suspect.point]));
+                rows.push((suspect.score, row, vec![suspect]));
             }
         }
         // Stable: equal scores stay in the order in which they were found.
         rows.sort_by_key(|(score, ..)| Reverse(*score));
         rows.into_iter()
-            .map(|(_, row, points)| (row, points))
+            .map(|(_, row, joined)| (row, joined))
             .collect()
     }
 

@@ -10,6 +10,7 @@
 mod buckets;
 mod scale;
 mod stacks;
+mod sums;
 
 use leakscope_target::{Image, Memory};
 use rustc_hash::FxHashMap;

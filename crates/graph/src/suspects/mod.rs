@@ -12,7 +12,8 @@ use std::cmp::Reverse;
 
 use self::entries::Collector;
 pub use self::entries::{Entries, EntryKind};
-use self::points::{Internal, Large, topmost};
+pub(crate) use self::points::Internal;
+use self::points::{Large, topmost};
 use crate::{Dominators, HeapGraph, Node, Resolver, Strength};
 
 /// How much is worth telling.
@@ -31,6 +32,14 @@ impl Default for Threshold {
             permille: 10,
             bytes: 64 << 10,
         }
+    }
+}
+
+impl Threshold {
+    /// The least bytes of a place that is told of a heap.
+    pub fn least(self, tree: &Dominators) -> u64 {
+        let share = u128::from(tree.held_bytes()) * u128::from(self.permille) / 1000;
+        self.bytes.max(share as u64).max(1)
     }
 }
 
@@ -69,13 +78,12 @@ pub fn suspects(
     threshold: Threshold,
 ) -> Vec<Suspect> {
     let total = tree.held_bytes();
-    let share = u128::from(total) * u128::from(threshold.permille) / 1000;
     let internal = Internal::of(graph, resolver);
     let large = Large {
         tree,
         graph,
         internal: &internal,
-        least: threshold.bytes.max(share as u64).max(1),
+        least: threshold.least(tree),
     };
     let points = large.points();
     let wanted: Vec<u32> = points.large(large.least).map(|(id, _)| id).collect();

@@ -9,16 +9,16 @@ use crate::{Dominators, HeapGraph, Node, Resolver, TypeIx};
 const RECURSION: usize = 8;
 
 /// Types that are machinery, asked for once.
-pub(super) struct Internal(FixedBitSet);
+pub(crate) struct Internal(FixedBitSet);
 
 impl Internal {
-    pub(super) fn of(graph: &HeapGraph, resolver: &dyn Resolver) -> Self {
+    pub(crate) fn of(graph: &HeapGraph, resolver: &dyn Resolver) -> Self {
         let types = graph.types.iter().map(|t| t.0 + 1).max().unwrap_or(0);
         let internal = (0..types).filter(|t| resolver.is_internal(TypeIx(*t)));
         Self(internal.map(|t| t as usize).collect())
     }
 
-    pub(super) fn contains(&self, type_: TypeIx) -> bool {
+    pub(crate) fn contains(&self, type_: TypeIx) -> bool {
         self.0.contains(type_.index())
     }
 }

@@ -82,6 +82,10 @@ pub struct Published {
 pub struct HeldSite {
     /// The first function of the stack that is not of the standard library, or the first at all.
     pub place: Place,
+    /// The stack that allocated most there, innermost first, inlined functions included, without the allocator's own functions.
+    pub stack: Vec<Place>,
+    /// Where in `stack` the callers of `place` begin.
+    pub caller: u64,
     /// What of it the suspect holds.
     pub held: SampleSum,
     /// Its share, 0 to 1, of what all sites of the suspect are estimated to hold.

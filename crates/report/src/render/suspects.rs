@@ -89,6 +89,7 @@ fn details(out: &mut String, page: &Page, row: &SuspectRow, entries: usize) {
     };
     for site in row.sites.iter().take(sites) {
         line(&super::sites::allocated(site, room), "");
+        line("", &format!("  {}", super::sites::sampled(site, room - 2)));
     }
     if !row.certain {
         line("maybe: only words that may be numbers lead there", "");

@@ -27,11 +27,21 @@ pub(crate) fn held() -> Vec<HeldSite> {
     vec![
         HeldSite {
             place: place("main.(*application).login", 31),
+            stack: vec![
+                place("strings.(*Builder).grow", 81),
+                place("main.(*application).login", 31),
+                place("main.(*application).serve", 80),
+                place("net/http.HandlerFunc.ServeHTTP", 2),
+                place("main.main", 9),
+            ],
+            caller: 2,
             held: sum(740, 370 << 20, 0.072),
             share: 0.961,
         },
         HeldSite {
             place: place(HOSTILE, 7),
+            stack: vec![place(HOSTILE, 7)],
+            caller: 1,
             held: sum(12, 15 << 20, 0.0),
             share: 0.039,
         },
