@@ -1,5 +1,5 @@
 # The everyday commands. Each installs what it needs first and is safe to run again.
-.PHONY: demo demo-jvm test test-all lint install bench
+.PHONY: demo demo-ledger demo-jvm test test-all lint install bench
 
 # Attach to a leaking Go service under load and print the report.
 demo:
@@ -8,6 +8,10 @@ demo:
 # The same of a leaking JVM program, through heap dumps taken from outside.
 demo-jvm:
 	@scripts/demo-jvm.sh
+
+# Where the resident memory of a healthy service is, which is twice its heap.
+demo-ledger:
+	@scripts/demo-ledger.sh
 
 # Lints and tests on the newest, the oldest and the pivotal runtime versions.
 test:
