@@ -23,12 +23,15 @@ TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 LEAKSCOPE = TARGET / "release/leakscope"
 RANGES = TARGET / "release/examples/ranges"
 COUNTERS = TARGET / "release/examples/counters"
+MEMORY = TARGET / "release/examples/memory"
 SYNTHETIC = TARGET / "release/examples/synthetic"
 FLOOR = OUT / "floor"
 MIB = 1 << 20
 COPY_THREADS = 2
 WATCHED = 100
 LINEAR = (1_000_000, 4_000_000, 16_000_000)
+# Scale of the heap, and bytes between two samples of its memory profile: the default, and every object.
+PROFILED = ((1, 512 << 10), (0.05, 1))
 SHAPES = (
     ("heap", 1_000_000), ("heap", 6_000_000), ("heap", 16_000_000), ("heap", 50_000_000),
     ("list", 10_000_000), ("indexed-list", 10_000_000), ("rings", 10_000_000), ("wide", 50_000_000),
@@ -44,14 +47,17 @@ class Fixture:
 
     built: set = set()
 
-    def __init__(self, version: str, *arguments: str, stripped: bool = False):
-        binary = OUT / f"big-{version}{'-stripped' if stripped else ''}"
+    def __init__(self, version: str, *arguments: str, stripped: bool = False, rate: int = 0):
+        """With a rate it keeps a memory profile: a sample in so many bytes."""
+        binary = OUT / f"big-{version}{'-stripped' if stripped else ''}{'-profiled' if rate else ''}"
         environment = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="", GOWORK="off", CGO_ENABLED="0")
-        build = [script("go.sh", version), "build", "-trimpath", f"-ldflags={'-s -w' if stripped else ''}", "-o", binary, "./cmd/big"]
+        build = [script("go.sh", version), "build", "-trimpath", f"-ldflags={'-s -w' if stripped else ''}", f"-tags={'profiled' if rate else ''}", "-o", binary, "./cmd/big"]
         if binary not in self.built:
             subprocess.run(build, check=True, cwd=ROOT / "fixtures/go", env=environment)
             self.built.add(binary)
         environment = dict(os.environ, FIXTURE_DIE_WITH_PARENT="1", FIXTURE_ALLOW_TRACING="1")
+        if rate:
+            environment["GODEBUG"] = f"memprofilerate={rate}"
         self.process = subprocess.Popen([binary, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
         self.truth = json.loads(self.process.stdout.readline())
         self.pid = str(self.process.pid)
@@ -141,6 +147,28 @@ def measure_stripped(version: str, runs: int) -> dict:
     with Fixture(version, "-scale", "0.25") as full, Fixture(version, "-scale", "0.25", stripped=True) as bare:
         pairs = [(measure("histo", full), measure("histo", bare)) for _ in range(runs)]
     return {"version": version, "full": [f for f, _ in pairs], "bare": [b for _, b in pairs]}
+
+
+def memory_cost(fixture: Fixture, *without: str) -> tuple:
+    """Processor time of what `analyze` computes, and how many sampled objects there were."""
+    child = subprocess.Popen([MEMORY, fixture.pid, *without], stdout=subprocess.PIPE, text=True)
+    samples = int(child.stdout.read())
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        sys.exit(f"memory {' '.join(without)} failed with {child.returncode}")
+    return usage.ru_utime + usage.ru_stime, samples
+
+
+def measure_memory(version: str, runs: int) -> list:
+    """What allocation sites and the ledger cost on top of `analyze`, in turn with and without."""
+    rows = []
+    for scale, rate in PROFILED:
+        with Fixture(version, "-scale", str(scale), rate=rate) as fixture:
+            pairs = [(memory_cost(fixture, "without")[0], *memory_cost(fixture)) for _ in range(runs)]
+            rows.append({"version": version, "objects": fixture.truth["heap_objects"], "rate": rate, "pairs": pairs})
+        print(f"go{version}: sites and ledger at rate {rate}: {memory_rows(rows[-1:])[0]}", file=sys.stderr)
+    return rows
 
 
 def median(runs: list, key: str) -> float:
@@ -259,6 +287,15 @@ def stripped_rows(pairs: list) -> list:
     return rows
 
 
+def memory_rows(rows: list) -> list:
+    told = []
+    for row in rows:
+        without, both, samples = (statistics.median(column) for column in zip(*row["pairs"]))
+        share = statistics.median(b / w - 1 for w, b, _ in row["pairs"])
+        told.append(f"| {row['version']} | {row['objects']:,} | {row['rate']:,} | {samples:,.0f} | {without:.2f} s | {both:.2f} s | **{share * 100:+.1f} %** |")
+    return told
+
+
 def counter_rows(counters: list) -> list:
     return [
         f"| {row['version']} | {row['processes']} | **{row['cpu_ns'] / 1e6:.2f} ms** | {row['cpu_ns'] / row['processes'] / 1e3:.1f} µs |"
@@ -290,7 +327,7 @@ def synthetic_rows(shapes: list) -> list:
     return rows
 
 
-def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, runs: int) -> str:
+def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, memory: list, runs: int) -> str:
     ours = {heap["version"]: heap for heap in heaps}
     template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
     compared = []
@@ -305,7 +342,7 @@ def document(facts: dict, heaps: list, linear: list, shapes: list, counters: lis
         f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; {'one run each' if runs == 1 else f'medians of {runs} runs'}",
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
         "COUNTERS": "\n".join(counter_rows(counters)), "SNAPSHOT": "\n".join(snapshot_rows(heaps)),
-        "STRIPPED": "\n".join(stripped_rows(pairs)),
+        "STRIPPED": "\n".join(stripped_rows(pairs)), "MEMORY": "\n".join(memory_rows(memory)),
         "COMPARED": "\n".join(compared), "SYNTHETIC": "\n".join(synthetic_rows(shapes)),
     }
     for name, value in values.items():
@@ -323,11 +360,12 @@ def main() -> None:
     heaps = [measure_heap(version, runs) for version in versions]
     pairs = [measure_stripped(version, runs) for version in versions]
     linear = [row for version in versions for row in measure_linear(version, 1)]
+    memory = [row for version in versions for row in measure_memory(version, runs)]
     shapes = measure_synthetic(1)
     counters = [measure_counters(version, 50 if quick else 1000) for version in versions]
-    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs}, indent=1), encoding="utf-8")
+    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs, "memory": memory}, indent=1), encoding="utf-8")
     target = OUT / "benchmarks.md" if quick else ROOT / "docs/benchmarks.md"
-    target.write_text(document(facts, heaps, linear, shapes, counters, pairs, runs), encoding="utf-8")
+    target.write_text(document(facts, heaps, linear, shapes, counters, pairs, memory, runs), encoding="utf-8")
     print(f"written: {target}", file=sys.stderr)
 
 

@@ -8,7 +8,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 scripts/setup.sh
 command -v python3 >/dev/null || apt_install python3
 cargo build --release --locked --package leakscope-cli
-cargo build --release --locked --package leakscope-go --example ranges --example counters
+cargo build --release --locked --package leakscope-go --example ranges --example counters --example memory
 cargo build --release --locked --package leakscope-graph --example synthetic
 mkdir -p bench/out
 cc -O2 -Wall -Wextra -pthread -o bench/out/floor bench/floor.c
