@@ -27,7 +27,7 @@ EXIT STATUS
   130  interrupted
 
 EXAMPLES
-  leakscope ps                              Go processes of this machine
+  leakscope ps                              Go programs and JVMs of this machine
   leakscope analyze 4242                    overview of a live process
   leakscope histo sessiond --all            all types of the process of that name
   leakscope maps core.4242 --exe ./service  every map of a core
@@ -87,6 +87,11 @@ pub(crate) enum Command {
         after_long_help = "Leaked are those that wait for something that nothing which can still run leads to, by the rule of Go 1.27's own profile.\n\nEXAMPLES\n  leakscope goroutines 4242\n  leakscope goroutines leak.lks --json"
     )]
     Goroutines(HeapArgs),
+    /// List a JVM's threads: stacks, and what each of them holds
+    #[command(
+        after_long_help = "EXAMPLES\n  leakscope threads heap.hprof\n  leakscope threads heap.hprof --all --json"
+    )]
+    Threads(HeapArgs),
     /// List who allocated what is alive, by the runtime's own samples
     #[command(
         after_long_help = "What is alive is told as of the capture; what the program's own heap profile says stands beside it. Nothing is told of programs that link nothing that reads a profile.\n\nEXAMPLES\n  leakscope sites 4242\n  leakscope sites leak.lks --json"
@@ -132,7 +137,7 @@ pub(crate) enum Command {
         after_long_help = "EXAMPLES\n  leakscope explain 17 --store watch.db\n  leakscope explain 17 --config leakscope.toml --json"
     )]
     Explain(ExplainArgs),
-    /// Show this machine's Go processes and whether they can be read
+    /// Show this machine's Go programs and JVMs, and which can be read
     #[command(after_long_help = "EXAMPLES\n  leakscope ps\n  leakscope ps --json")]
     Ps(Rows),
     /// Check each precondition, and say what helps

@@ -69,6 +69,8 @@ pub(crate) enum Failure {
         /// The dump, raw.
         dump: Vec<u8>,
     },
+    /// What was asked is of JVMs only.
+    NotOfJvm,
     /// A JVM that cannot be asked, or refuses.
     Attach(leakscope_target::AttachError),
     /// A JVM would stand still for longer than allowed; it was not asked.

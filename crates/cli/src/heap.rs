@@ -187,7 +187,7 @@ fn jvm_owner(heap: &JvmHeap, group: &JvmGroup) -> Owner {
         JvmGroup::Thread(at) => (RootKind::Threads, "thread", Some(*at)),
         JvmGroup::Threads(_) => (RootKind::Threads, "threads", None),
         JvmGroup::ThreadLocal(_) => (RootKind::ThreadLocal, "thread local", None),
-        JvmGroup::ThreadLocalOf(..) => (RootKind::ThreadLocal, "thread", None),
+        JvmGroup::ThreadLocalOf(at, _) => (RootKind::ThreadLocal, "thread", Some(*at)),
         JvmGroup::Other(_) => (RootKind::Runtime, "root", None),
     };
     Owner {

@@ -74,6 +74,7 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         Command::Histo(args) => commands::heap::histo(args, &cli.common, progress),
         Command::Maps(args) => commands::heap::maps(args, &cli.common, progress),
         Command::Goroutines(args) => commands::heap::goroutines(args, &cli.common, progress),
+        Command::Threads(args) => commands::heap::threads(args, &cli.common, progress),
         Command::Sites(args) => commands::sites::sites(args, &cli.common, progress),
         Command::Ledger(args) => commands::sites::ledger(args, &cli.common, progress),
         Command::Why(args) => commands::heap::why(args, &cli.common, progress),

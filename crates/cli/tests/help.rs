@@ -5,7 +5,8 @@ mod support;
 use anyhow::{Result, ensure};
 use support::{leakscope, run};
 
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
+    "threads",
     "sites",
     "ledger",
     "analyze",

@@ -6,10 +6,10 @@ use crate::{
     AnalyzeDoc, DiffDoc, DoctorDoc, ExplainDoc, GoroutinesDoc, HistoDoc, MapsDoc, PsDoc,
     ReplayLine, SimulateDoc, SnapDoc, TopDoc, VerdictLine, WhyDoc,
 };
-use crate::{LedgerDoc, SitesDoc};
+use crate::{LedgerDoc, SitesDoc, ThreadsDoc};
 
 /// Every document's name and JSON Schema (draft 2020-12), by name.
-pub fn schemas() -> [(&'static str, Schema); 14] {
+pub fn schemas() -> [(&'static str, Schema); 15] {
     [
         ("analyze", schema_for!(AnalyzeDoc)),
         ("diff", schema_for!(DiffDoc)),
@@ -23,6 +23,7 @@ pub fn schemas() -> [(&'static str, Schema); 14] {
         ("simulate", schema_for!(SimulateDoc)),
         ("sites", schema_for!(SitesDoc)),
         ("snap", schema_for!(SnapDoc)),
+        ("threads", schema_for!(ThreadsDoc)),
         ("top", schema_for!(TopDoc)),
         ("why", schema_for!(WhyDoc)),
     ]

@@ -5,7 +5,7 @@ mod samples;
 use leakscope_report::{Page, Render};
 use unicode_width::UnicodeWidthStr;
 
-fn documents() -> [(&'static str, Box<dyn Render>); 15] {
+fn documents() -> [(&'static str, Box<dyn Render>); 16] {
     [
         ("analyze", Box::new(samples::analyze())),
         ("diff", Box::new(samples::diff())),
@@ -19,6 +19,7 @@ fn documents() -> [(&'static str, Box<dyn Render>); 15] {
         ("simulate", Box::new(samples::simulate())),
         ("sites", Box::new(samples::sites())),
         ("snap", Box::new(samples::snap())),
+        ("threads", Box::new(samples::threads())),
         ("top", Box::new(samples::top(3))),
         ("top-one", Box::new(samples::top(1))),
         ("why", Box::new(samples::why())),

@@ -41,6 +41,7 @@ fn every_document_obeys_its_schema() {
         leakscope_report::to_json(&samples::simulate()),
         leakscope_report::to_json(&samples::sites()),
         leakscope_report::to_json(&samples::snap()),
+        leakscope_report::to_json(&samples::threads()),
         leakscope_report::to_json(&samples::top(3)),
         leakscope_report::to_json(&samples::why()),
     ];

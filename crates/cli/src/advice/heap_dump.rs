@@ -34,3 +34,11 @@ pub(super) fn not_of_dumps(dump: &[u8]) -> Advice {
     )
     .fix("see what it holds: leakscope analyze FILE")
 }
+
+pub(super) fn not_of_jvm() -> Advice {
+    Advice::new(
+        "target.not-jvm",
+        "threads are listed of JVMs only, and this is a Go program",
+    )
+    .fix("see what its goroutines do and hold: leakscope goroutines TARGET")
+}

@@ -127,6 +127,7 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
         Failure::JvmValues => attach::values(),
         Failure::JvmToStdout => attach::to_stdout(),
         Failure::HeapDump { dump, source } => heap_dump::advice(dump, source),
+        Failure::NotOfJvm => heap_dump::not_of_jvm(),
         Failure::NotOfDumps { dump } => heap_dump::not_of_dumps(dump),
         Failure::Memory(error) => memory::advice(error),
         Failure::MemoryExceeded { most, resident } => memory::exceeded(*most, *resident),

@@ -1,4 +1,4 @@
-//! `leakscope analyze`, `histo`, `maps`, `goroutines` and `why`: views of one heap; `diff`: of several.
+//! `leakscope analyze`, `histo`, `maps`, `goroutines`, `threads` and `why`: views of one heap; `diff`: of several.
 
 use leakscope_report::Render;
 use serde::Serialize;
@@ -76,6 +76,14 @@ pub(crate) fn goroutines(
         OVERVIEW,
         views::goroutines::goroutines,
     )
+}
+
+pub(crate) fn threads(
+    args: &HeapArgs,
+    options: &Common,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
+    show(args, options, progress, OVERVIEW, views::threads::threads)
 }
 
 pub(crate) fn why(

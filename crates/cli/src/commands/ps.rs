@@ -1,5 +1,5 @@
-//! `leakscope ps`: Go processes of this machine, and whether they can be read. Looks at `/proc` and at the headers of
-//! executables only.
+//! `leakscope ps`: Go programs and JVMs of this machine, and whether they can be read. Looks at `/proc`, at the headers of
+//! executables and at the counters that JVMs keep in files only.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,7 +10,9 @@ use leakscope_go::error::Error as GoError;
 use leakscope_report::{
     Capture, Coverage, Document, Gap, Method, ProcessRow, PsDoc, Target, TargetKind, Text,
 };
-use leakscope_target::{Error, ProcessSummary, ReadProbe, TargetAccess, map_exe, processes};
+use leakscope_target::{
+    Error, Jvm, OwnAccess, ProcessSummary, ReadProbe, TargetAccess, map_exe, processes,
+};
 
 use crate::args::{Common, Rows};
 use crate::failure::Failure;
@@ -19,7 +21,12 @@ use crate::output;
 
 pub(crate) fn run(rows: Rows, options: &Common) -> Result<(), Failure> {
     let taken_at = now();
-    let mut survey = Survey::default();
+    let mut survey = Survey {
+        own: OwnAccess::look(),
+        processes: Vec::new(),
+        unseen: BTreeMap::new(),
+        builds: BTreeMap::new(),
+    };
     for process in processes()?
         .iter()
         .filter(|p| !p.kernel_thread && p.state != 'Z')
@@ -41,8 +48,8 @@ struct Build {
     too_old: bool,
 }
 
-#[derive(Default)]
 struct Survey {
+    own: OwnAccess,
     processes: Vec<ProcessRow>,
     /// Processes that could not be examined, by reason.
     unseen: BTreeMap<String, u64>,
@@ -54,7 +61,12 @@ impl Survey {
     fn look(&mut self, process: &ProcessSummary) {
         let build = match self.build(process.pid) {
             Ok(Some(build)) => build,
-            Ok(None) => return,
+            Ok(None) => {
+                if let Some(jvm) = Jvm::look(process.pid) {
+                    self.processes.push(self.jvm(process, &jvm));
+                }
+                return;
+            }
             Err(reason) => {
                 *self.unseen.entry(reason).or_default() += 1;
                 return;
@@ -75,11 +87,42 @@ impl Survey {
             runtime: "go".into(),
             runtime_version: Some(build.version),
             debug_info: build.debug_info,
+            main: None,
+            collector: None,
+            heap_used_bytes: None,
+            heap_max_bytes: None,
             readable: why_not.is_none(),
             why_not: why_not.map(Text::new),
             uid: process.uid,
             rss_bytes: Some(process.rss),
         });
+    }
+
+    /// A JVM, which is asked in place of being read.
+    fn jvm(&self, process: &ProcessSummary, jvm: &Jvm) -> ProcessRow {
+        let access = TargetAccess::look(process.pid).ok();
+        let container = access.as_ref().and_then(|a| a.container.as_ref());
+        let why_not = crate::jvm::why_not(jvm, process, &self.own);
+        ProcessRow {
+            pid: process.pid,
+            ns_pid: access.as_ref().and_then(|a| a.pid_inside),
+            container: container.map(|c| Text::new(&c.id)),
+            container_engine: container.and_then(|c| c.engine).map(Text::from),
+            pod: container.and_then(|c| c.pod.as_ref()).map(Text::new),
+            name: Text::new(&process.comm),
+            executable: process.exe.as_ref().map(Text::new),
+            runtime: "jvm".into(),
+            runtime_version: jvm.version.as_ref().map(Text::new),
+            debug_info: None,
+            main: jvm.main.as_ref().map(Text::new),
+            collector: jvm.collector.map(Text::from),
+            heap_used_bytes: jvm.heap_used,
+            heap_max_bytes: jvm.heap_max,
+            readable: why_not.is_none(),
+            why_not: why_not.map(Text::new),
+            uid: process.uid,
+            rss_bytes: Some(process.rss),
+        }
     }
 
     /// What built the executable of `pid`, if Go did; fails with a reason where it cannot be read.

@@ -9,7 +9,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use leakscope_report::{Capture, Method, Target, TargetKind, Text};
-use leakscope_target::{Attach, AttachError, Jvm, ProcessSummary};
+use leakscope_target::{Attach, AttachError, Jvm, OwnAccess, ProcessSummary};
 
 pub(crate) use self::histo::histo;
 pub(crate) use self::snap::snap;
@@ -34,6 +34,31 @@ const SHORT: usize = 1 << 20;
 /// The process that `target` means on the command line, if that is a JVM.
 pub(crate) fn is_meant(target: &OsStr) -> Option<i32> {
     crate::read::process(target).filter(|pid| Jvm::look(*pid).is_some())
+}
+
+/// Why a JVM would not answer us as we are, as far as can be told without asking it.
+pub(crate) fn why_not(jvm: &Jvm, process: &ProcessSummary, own: &OwnAccess) -> Option<String> {
+    if jvm.attach_disabled {
+        return Some("it lets nobody attach (-XX:+DisableAttachMechanism)".to_owned());
+    }
+    if matches!(process.state, 'T' | 't') {
+        return Some("it is stopped, and cannot answer".to_owned());
+    }
+    if !jvm.catches_quit {
+        return Some("it does not catch SIGQUIT: it is starting, or runs with -Xrs".to_owned());
+    }
+    match process.uid {
+        Some(uid) if uid != own.euid && own.euid != 0 => {
+            Some(format!("it answers user {uid} and root only"))
+        }
+        _ => None,
+    }
+}
+
+/// How long a JVM with so much heap would stand still for a dump, and how many bytes it would usually write.
+pub(crate) fn cost_of_dump(heap: u64) -> (Duration, u64) {
+    let prediction = Prediction::of_dump(heap, false);
+    (prediction.pause, prediction.usual)
 }
 
 /// A JVM that listens, and how much it holds.

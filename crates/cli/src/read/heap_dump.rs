@@ -10,17 +10,22 @@ use leakscope_jvm::{Input, JvmHeap, Packing, unpack};
 use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text};
 use leakscope_target::{forget_pages, map_file, return_free_memory};
 
-use super::{How, Subject};
+use super::{How, Subject, locate};
 use crate::args::TargetArgs;
 use crate::failure::Failure;
 use crate::heap::AnyHeap;
 use crate::memory;
 use crate::progress::Progress;
 
+/// How cores and executables begin.
+const ELF: &[u8] = b"\x7fELF";
 /// Bytes that tell a dump, packed or not.
 const START: usize = 32;
 
-/// Whether the file at `path` is a heap dump, packed or not.
+/// Names that say that a file is meant to be a heap dump.
+const NAMES: [&[u8]; 3] = [b".hprof", b".hprof.gz", b".hprof.zst"];
+
+/// Whether the file at `path` is a heap dump, packed or not, or is meant to be one and nothing else.
 pub(super) fn is_one(path: &Path) -> bool {
     let Ok(file) = std::fs::File::open(path) else {
         return false;
@@ -30,7 +35,9 @@ pub(super) fn is_one(path: &Path) -> bool {
     }
     let mut start = Vec::new();
     let read = (&file).take(1 << 16).read_to_end(&mut start);
-    read.is_ok() && starts_as_one(&start)
+    let name = path.as_os_str().as_bytes();
+    let meant = NAMES.iter().any(|end| name.ends_with(end)) && !start.starts_with(ELF);
+    read.is_ok() && (starts_as_one(&start) || meant && !locate::is_snapshot(path))
 }
 
 /// Whether what begins with `start` is a heap dump, packed or not.

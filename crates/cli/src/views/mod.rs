@@ -1,6 +1,7 @@
 //! Documents made of a heap.
 
 pub(crate) mod diff;
+mod giants;
 pub(crate) mod goroutines;
 mod jvm;
 pub(crate) mod ledger;
@@ -10,6 +11,7 @@ pub(crate) mod profile;
 mod retained;
 pub(crate) mod sites;
 pub(crate) mod suspects;
+pub(crate) mod threads;
 pub(crate) mod watch;
 pub(crate) mod why;
 

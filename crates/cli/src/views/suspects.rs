@@ -9,7 +9,7 @@ use leakscope_graph::{
 };
 use leakscope_report::{Address, EntryRow, HeldSite, HolderKind, SuspectRow, Text, Verdict};
 
-use super::sites;
+use super::{giants, sites};
 use super::why::{ENDS, alike};
 use crate::heap::{AnyHeap, Owners};
 
@@ -84,6 +84,8 @@ impl<'a> Holders<'a> {
             if let Some((score, first, joined)) = same.and_then(|i| rows.get_mut(*i)) {
                 *score = score.saturating_add(suspect.score);
                 join(first, row);
+                (first.verdict, first.reason) =
+                    self.judge(joined[0].point, first.entry_count, first.sharpness);
                 first.holder = self.name_of_many(suspect.point);
                 joined.push(suspect);
             } else {
@@ -93,8 +95,12 @@ impl<'a> Holders<'a> {
                 rows.push((suspect.score, row, vec![suspect]));
             }
         }
-        // Stable: equal scores stay in the order in which they were found.
-        rows.sort_by_key(|(score, ..)| Reverse(*score));
+        // Stable: equal scores stay in the order in which they were found. Where a reason stands with each verdict, what is
+        // only big comes last.
+        rows.sort_by_key(|(score, row, _)| {
+            let last = row.reason.is_some() && row.verdict == Verdict::Big;
+            (last, Reverse(*score))
+        });
         rows.into_iter()
             .map(|(_, row, joined)| (row, joined))
             .collect()
@@ -120,8 +126,10 @@ impl<'a> Holders<'a> {
             })
             .collect();
         let sharpness = f64::from(suspect.sharpness) / 1000.0;
+        let (verdict, reason) = self.judge(suspect.point, suspect.all_entries, sharpness);
         SuspectRow {
-            verdict: verdict(suspect.all_entries, sharpness),
+            verdict,
+            reason,
             places: 1,
             kind: match suspect.point {
                 Node::Object(_) => HolderKind::Object,
@@ -143,6 +151,17 @@ impl<'a> Holders<'a> {
             entries,
             sites: Vec::new(),
             fingerprint,
+        }
+    }
+
+    /// The verdict on a place with so many entries, and why, where the runtime's rules have a reason.
+    fn judge(&self, point: Node, entries: u64, sharpness: f64) -> (Verdict, Option<Text>) {
+        match self.heap {
+            AnyHeap::Go(_) => (verdict(entries, sharpness), None),
+            AnyHeap::Jvm(heap) => {
+                let (verdict, why) = giants::judge(self, heap, point, entries, sharpness);
+                (verdict, Some(Text::new(why)))
+            }
         }
     }
 
@@ -219,5 +238,4 @@ fn join(first: &mut SuspectRow, other: SuspectRow) {
         }
     }
     first.entries.sort_by_key(|e| Reverse(e.bytes));
-    first.verdict = verdict(first.entry_count, first.sharpness);
 }

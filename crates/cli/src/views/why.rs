@@ -63,7 +63,11 @@ pub(crate) fn why(
                     None => heap.names(),
                 };
                 doc.paths.push(PathRow {
-                    path: Text::new(way.path.expression(heap.graph(), names)),
+                    path: Text::new(ended(
+                        heap,
+                        way.path.expression(heap.graph(), names),
+                        object,
+                    )),
                     example_path: None,
                     types: types(heap, &way.path, object),
                     count: way.alike,
@@ -179,7 +183,7 @@ fn merged(
         };
         let Held { objects, bytes } = way.sum;
         doc.paths.push(PathRow {
-            path: Text::new(alike(heap, &path)),
+            path: Text::new(ended(heap, alike(heap, &path), way.example)),
             types: types(heap, &path, way.example),
             count: objects,
             bytes,
@@ -202,6 +206,16 @@ pub(super) fn alike(heap: &AnyHeap, path: &Path) -> String {
         heap.names().push_field(type_, step.slot, &mut text);
     }
     text
+}
+
+/// A way with what it ends at, in Java's words: Go's expressions name the object itself.
+fn ended(heap: &AnyHeap, mut way: String, object: ObjIx) -> String {
+    if let AnyHeap::Jvm(heap) = heap {
+        let name = heap.type_name(object);
+        way.push_str(" -> ");
+        way.push_str(name.rsplit('.').next().unwrap_or(&name));
+    }
+    way
 }
 
 /// Types on a way, its ends where it is long.

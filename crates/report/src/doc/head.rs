@@ -24,6 +24,8 @@ pub enum Document {
     Diff,
     /// Goroutines.
     Goroutines,
+    /// Threads of a JVM.
+    Threads,
     /// Ways from roots to objects.
     Why,
     /// Processes of this machine.

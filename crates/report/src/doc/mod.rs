@@ -15,6 +15,7 @@ mod simulate;
 mod sites;
 mod snap;
 mod suspects;
+mod threads;
 mod top;
 mod watch;
 mod why;
@@ -39,6 +40,9 @@ pub use simulate::{
 pub use sites::{HeldSite, ProfileRow, Published, SampleSum, SiteRow, SitesDoc};
 pub use snap::SnapDoc;
 pub use suspects::{EntryRow, HolderKind, SuspectRow, Verdict};
+pub use threads::{
+    FrameRow, LocalRow, ThreadGroup, ThreadKind, ThreadLocalRow, ThreadRow, ThreadsDoc,
+};
 pub use top::{CounterRow, TopDoc};
 pub use watch::{
     ExplainDoc, PointRow, SensitivityRow, SeriesRow, TurningRow, VerdictLine, WindowRow,

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::{Head, Text};
 
-/// Go processes of this machine.
+/// Go programs and JVMs of this machine.
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
 pub struct PsDoc {
     /// The head of every document. Its gaps count processes that could not be examined.
@@ -32,13 +32,21 @@ pub struct ProcessRow {
     pub name: Text,
     /// Path of its executable, as it sees it.
     pub executable: Option<Text>,
-    /// The language runtime: `go`.
+    /// The language runtime: `go` or `jvm`.
     pub runtime: Text,
     /// The runtime's version as it names itself.
     pub runtime_version: Option<Text>,
     /// Whether the executable carries debug info.
     pub debug_info: Option<bool>,
-    /// Whether leakscope, run as now, may look into it.
+    /// Main class or jar of a JVM.
+    pub main: Option<Text>,
+    /// The collector of a JVM.
+    pub collector: Option<Text>,
+    /// Bytes of a JVM's heap after its latest collections.
+    pub heap_used_bytes: Option<u64>,
+    /// Bytes that a JVM's heap may grow to.
+    pub heap_max_bytes: Option<u64>,
+    /// Whether leakscope, run as now, may look into it; of a JVM, whether it may ask it.
     pub readable: bool,
     /// Why not.
     pub why_not: Option<Text>,

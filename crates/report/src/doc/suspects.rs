@@ -11,7 +11,7 @@ use crate::{Address, HeldSite, Text};
 pub enum Verdict {
     /// Many parts accumulate in it.
     Suspect,
-    /// It is one large thing, or a few.
+    /// It is one large thing or a few, or something that has a bound or may have one.
     Big,
 }
 
@@ -32,6 +32,8 @@ pub enum HolderKind {
 pub struct SuspectRow {
     /// How sure it is.
     pub verdict: Verdict,
+    /// What the verdict rests on; `null` where it follows from the number and size of entries alone.
+    pub reason: Option<Text>,
     /// What holds the bytes.
     pub kind: HolderKind,
     /// It as an expression: the way from a root; of several places without indices.

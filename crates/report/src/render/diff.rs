@@ -7,6 +7,12 @@ use super::table::{Column, Table};
 use super::{CAUTION, DIM, HEADER, Page, Render, UNKNOWN, shown};
 use crate::{DiffDoc, GrowthRow, bytes, count, things};
 
+const SITES: &str = "Allocation sites (sampled)";
+const LEDGER: &str = "Resident memory";
+const GOROUTINES: &str = "Goroutines, by where they were started";
+/// Tables of what JVMs do not have.
+const OF_GO: [&str; 3] = [SITES, LEDGER, GOROUTINES];
+
 impl Render for DiffDoc {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
@@ -22,16 +28,20 @@ impl Render for DiffDoc {
             );
         }
         coverage(&mut out, page, &self.head.coverage);
+        let jvm = self.of_jvm();
         out.push('\n');
         self.captures(&mut out, page);
         for (title, rows) in [
             ("Where memory accumulates", &self.holders),
             ("Types", &self.types),
             ("Maps", &self.maps),
-            ("Allocation sites (sampled)", &self.sites),
-            ("Resident memory", &self.ledger),
-            ("Goroutines, by where they were started", &self.goroutines),
+            (SITES, &self.sites),
+            (LEDGER, &self.ledger),
+            (GOROUTINES, &self.goroutines),
         ] {
+            if jvm && rows.is_empty() && OF_GO.contains(&title) {
+                continue;
+            }
             table(&mut out, page, title, rows);
         }
         out
@@ -39,23 +49,32 @@ impl Render for DiffDoc {
 }
 
 impl DiffDoc {
+    /// Whether all captures are of JVMs.
+    fn of_jvm(&self) -> bool {
+        let mut runtimes = self.captures.iter().map(|c| c.target.runtime.as_ref());
+        runtimes.all(|runtime| runtime.is_some_and(|r| r.raw() == "jvm"))
+    }
+
     fn captures(&self, out: &mut String, page: &Page) {
-        let mut table = Table::new(&[
+        let goroutines = !self.of_jvm();
+        let mut columns = vec![
             (Column::Number, "CAPTURE"),
             (Column::Flexible, "TAKEN AT"),
             (Column::Number, "REACHABLE"),
             (Column::Number, "OBJECTS"),
-            (Column::Number, "GOROUTINES"),
-        ]);
+        ];
+        columns.extend(goroutines.then_some((Column::Number, "GOROUTINES")));
+        let mut table = Table::new(&columns);
         for (i, capture) in self.captures.iter().enumerate() {
             let taken_at = capture.capture.taken_at.clone();
-            table.row(vec![
+            let mut cells = vec![
                 (i + 1).to_string(),
                 taken_at.unwrap_or_else(|| UNKNOWN.to_owned()),
                 bytes(capture.reachable.bytes),
                 count(capture.reachable.objects),
-                count(capture.goroutines),
-            ]);
+            ];
+            cells.extend(goroutines.then(|| count(capture.goroutines)));
+            table.row(cells);
         }
         table.write(out, page.columns, HEADER);
     }

@@ -21,6 +21,7 @@ mod sites;
 mod snap;
 mod suspects;
 mod table;
+mod threads;
 mod top;
 mod why;
 

@@ -7,7 +7,7 @@ use super::head::gap_lines;
 use super::table::{Column, Table};
 use super::{HEADER, Page, Render, UNKNOWN, shown, wrap};
 use crate::text::shorten;
-use crate::{PsDoc, Text, bytes, count};
+use crate::{ProcessRow, PsDoc, Text, bytes, count};
 
 /// What stands for a container or pod that there is not.
 const NOT_THERE: &str = "-";
@@ -30,7 +30,7 @@ impl Render for PsDoc {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
         if self.processes.is_empty() {
-            let _ = writeln!(out, "no Go process found");
+            let _ = writeln!(out, "no Go program or JVM found");
         } else {
             let nested = self.processes.iter().any(|p| p.ns_pid.is_some());
             let contained = self.processes.iter().any(|p| p.container.is_some());
@@ -51,6 +51,7 @@ impl Render for PsDoc {
                 let debug_info = match row.debug_info {
                     Some(true) => "yes",
                     Some(false) => "no",
+                    None if is_jvm(row) => NOT_THERE,
                     None => UNKNOWN,
                 };
                 let mut cells = vec![row.pid.to_string()];
@@ -78,6 +79,7 @@ impl Render for PsDoc {
                 let _ = writeln!(out, "… and {} more processes", count(hidden as u64));
             }
         }
+        self.heaps(&mut out, page);
         for (why, pids) in self.unreadable() {
             let text = format!("not readable, {why}: {}", pids.join(", "));
             let _ = writeln!(out, "{}", wrap(&text, page.columns, 4));
@@ -90,7 +92,43 @@ impl Render for PsDoc {
     }
 }
 
+/// Whether it is a Java virtual machine.
+fn is_jvm(row: &ProcessRow) -> bool {
+    row.runtime.raw() == "jvm"
+}
+
 impl PsDoc {
+    /// What JVMs say of their heaps.
+    fn heaps(&self, out: &mut String, page: &Page) {
+        let jvms = shown(&self.processes, page).iter().filter(|p| is_jvm(p));
+        let mut table = Table::new(&[
+            (Column::Number, "JVM"),
+            (Column::Number, "HEAP"),
+            (Column::Number, "AT MOST"),
+            (Column::Word, "COLLECTOR"),
+            (Column::Flexible, "MAIN"),
+        ]);
+        let mut any = false;
+        for row in jvms {
+            any = true;
+            let text = |text: &Option<Text>| {
+                text.as_ref()
+                    .map_or(UNKNOWN.to_owned(), ToString::to_string)
+            };
+            table.row(vec![
+                row.pid.to_string(),
+                row.heap_used_bytes.map_or(UNKNOWN.to_owned(), bytes),
+                row.heap_max_bytes.map_or(UNKNOWN.to_owned(), bytes),
+                text(&row.collector),
+                text(&row.main),
+            ]);
+        }
+        if any {
+            out.push('\n');
+            table.write(out, page.columns, HEADER);
+        }
+    }
+
     /// Ids of the processes that cannot be looked into, by the reason.
     fn unreadable(&self) -> BTreeMap<String, Vec<String>> {
         let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();

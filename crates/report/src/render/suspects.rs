@@ -32,6 +32,10 @@ pub(super) fn suspects(out: &mut String, page: &Page, suspects: &[SuspectRow], t
         headline(out, page, i + 1, row);
         if i < detailed {
             details(out, page, row, entries);
+        } else if let Some(reason) = &row.reason {
+            let reason = reason.to_string();
+            let reason = shorten(&reason, page.columns.saturating_sub(INDENT));
+            let _ = writeln!(out, "{:INDENT$}{reason}", "");
         }
     }
     let left = total.saturating_sub(suspects.len() as u64);
@@ -81,6 +85,9 @@ fn details(out: &mut String, page: &Page, row: &SuspectRow, entries: usize) {
     }
     for entry in row.entries.iter().take(entries) {
         line(&holds(entry), "");
+    }
+    if let Some(reason) = &row.reason {
+        line(&reason.to_string(), "");
     }
     let sites = if entries == ENTRIES {
         usize::MAX

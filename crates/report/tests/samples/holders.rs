@@ -13,6 +13,7 @@ pub(crate) fn suspects() -> Vec<SuspectRow> {
     };
     let sessions = SuspectRow {
         verdict: Verdict::Suspect,
+        reason: None,
         kind: HolderKind::Object,
         holder: "main.server.sessions".into(),
         places: 1,
@@ -35,6 +36,7 @@ pub(crate) fn suspects() -> Vec<SuspectRow> {
         sessions.clone(),
         SuspectRow {
             verdict: Verdict::Big,
+            reason: Some(format!("a cache of {HOSTILE}: {}", "bounded ".repeat(20)).into()),
             kind: HolderKind::Root,
             holder: format!("goroutines of {}.{HOSTILE}", "main.long".repeat(12)).into(),
             places: 16,

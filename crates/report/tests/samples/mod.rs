@@ -3,6 +3,7 @@
 mod holders;
 mod memory;
 mod simulate;
+mod threads;
 mod watched;
 
 use leakscope_report::*;
@@ -12,6 +13,7 @@ pub(crate) use watched::explain;
 
 pub(crate) use holders::{diff, goroutines, why};
 pub(crate) use simulate::simulate;
+pub(crate) use threads::threads;
 
 /// Names that a hostile target could choose.
 pub(crate) const HOSTILE: &str = "ev\x1b[2Jil\u{202e}gnp.\x07\u{200b}\nx";
@@ -330,6 +332,10 @@ pub(crate) fn ps() -> PsDoc {
         runtime: "go".into(),
         runtime_version: Some(version.into()),
         debug_info: Some(true),
+        main: None,
+        collector: None,
+        heap_used_bytes: None,
+        heap_max_bytes: None,
         readable: true,
         why_not: None,
         uid: Some(1000),
@@ -351,6 +357,13 @@ pub(crate) fn ps() -> PsDoc {
     hostile.container = Some(HOSTILE.into());
     hostile.rss_bytes = None;
     hostile.debug_info = None;
+    let mut jvm = row(4711, "java", "17.0.15");
+    jvm.runtime = "jvm".into();
+    jvm.debug_info = None;
+    jvm.main = Some("com.acme.checkout.CheckoutApplication".into());
+    jvm.collector = Some("G1".into());
+    jvm.heap_used_bytes = Some(300 << 20);
+    jvm.heap_max_bytes = Some(2 << 30);
     let mut capture = Capture::of(Method::Proc);
     capture.taken_at = Some("2026-11-02T10:20:30Z".into());
     PsDoc {
@@ -367,7 +380,7 @@ pub(crate) fn ps() -> PsDoc {
                 ..Coverage::default()
             },
         ),
-        processes: vec![row(17, "sessiond", "go1.27.3"), stripped, hostile],
+        processes: vec![jvm, row(17, "sessiond", "go1.27.3"), stripped, hostile],
     }
 }
 

@@ -36,6 +36,12 @@ pub struct Jvm {
     pub version: Option<Vec<u8>>,
     /// Bytes that its heap held after the latest collections, where its counters say.
     pub heap_used: Option<u64>,
+    /// Bytes that its heap may grow to, where its counters say.
+    pub heap_max: Option<u64>,
+    /// Main class, or jar without folders: raw, hostile until escaped. Where its counters say.
+    pub main: Option<Vec<u8>>,
+    /// Its collector, where its counters say: `G1`, `Parallel`, `Serial`, `Shenandoah`, `ZGC`.
+    pub collector: Option<&'static str>,
     /// Whether it lets nobody attach.
     pub attach_disabled: bool,
     /// Whether it catches SIGQUIT now, so that it can be asked to listen.
@@ -58,6 +64,12 @@ impl Jvm {
             .as_ref()
             .map(|perf| perf.heap_used)
             .filter(|used| *used > 0);
+        let heap_max = perf
+            .as_ref()
+            .map(|perf| perf.heap_max)
+            .filter(|max| *max > 0);
+        let main = perf.as_ref().and_then(|perf| perf.main.clone());
+        let collector = perf.as_ref().and_then(|perf| perf.collector);
         let version = perf
             .and_then(|perf| perf.java_version)
             .or_else(|| released(root.as_ref()?, &library));
@@ -67,6 +79,9 @@ impl Jvm {
             library,
             version,
             heap_used: counted,
+            heap_max,
+            main,
+            collector,
             attach_disabled: disabled,
             catches_quit: mask_has_quit(&status, "SigCgt"),
         })

@@ -21,7 +21,26 @@ pub(super) struct PerfData {
     pub(super) attachable: Option<bool>,
     /// Bytes that heap generations hold, as of the last collection of each.
     pub(super) heap_used: u64,
+    /// Bytes that the heap may grow to; 0 where not said.
+    pub(super) heap_max: u64,
+    /// First word of `sun.rt.javaCommand`: main class or jar, raw. The others are arguments, which may hold secrets.
+    pub(super) main: Option<Vec<u8>>,
+    /// The collector's name.
+    pub(super) collector: Option<&'static str>,
 }
+
+/// Collectors by how the names of their counters (`sun.gc.collector.0.name`) begin, JDK 8 to 25.
+const COLLECTORS: &[(&[u8], &str)] = &[
+    (b"G1", "G1"),
+    (b"Serial", "Serial"),
+    (b"Copy", "Serial"),
+    (b"Parallel", "Parallel"),
+    (b"PS", "Parallel"),
+    (b"Shenandoah", "Shenandoah"),
+    (b"Z", "ZGC"),
+];
+/// Longest name of a main class.
+const MAX_MAIN: usize = 200;
 
 /// Parses the file; `None` if it is none, or not complete yet.
 pub(super) fn parse(file: &[u8]) -> Option<PerfData> {
@@ -46,6 +65,8 @@ pub(super) fn parse(file: &[u8]) -> Option<PerfData> {
         })
     };
     let mut data = PerfData::default();
+    // Generations of most collectors share the whole heap; those whose first one is called `new` divide it.
+    let (mut largest, mut sum, mut divided) = (0u64, 0u64, false);
     let mut at = usize::try_from(number(24)?).ok()?.max(PROLOGUE);
     for _ in 0..number(28)?.min(MAX_ENTRIES) {
         let length = number(at)? as usize;
@@ -57,6 +78,17 @@ pub(super) fn parse(file: &[u8]) -> Option<PerfData> {
             b"sun.rt.jvmCapabilities" if elements > 0 => {
                 data.attachable = Some(*file.get(value)? == b'1');
             }
+            b"sun.rt.javaCommand" => data.main = text(file, value).and_then(main_of),
+            b"sun.gc.collector.0.name" => {
+                let name = text(file, value)?;
+                let known = COLLECTORS.iter().find(|(start, _)| name.starts_with(start));
+                data.collector = known.map(|(_, name)| *name);
+            }
+            b"sun.gc.generation.0.name" => divided = text(file, value)? == b"new",
+            b"sun.gc.generation.0.maxCapacity" | b"sun.gc.generation.1.maxCapacity" => {
+                largest = largest.max(wide(value)?);
+                sum = sum.saturating_add(wide(value)?);
+            }
             _ if is_used_space(name) => {
                 data.heap_used = data.heap_used.saturating_add(wide(value)?);
             }
@@ -67,7 +99,15 @@ pub(super) fn parse(file: &[u8]) -> Option<PerfData> {
         }
         at = at.checked_add(length)?;
     }
+    data.heap_max = if divided { sum } else { largest };
     Some(data)
+}
+
+/// Main class, or the jar without its folders.
+fn main_of(command: &[u8]) -> Option<Vec<u8>> {
+    let first = command.split(|b| *b == b' ').next()?;
+    let name = first.rsplit(|b| *b == b'/').next()?;
+    (!name.is_empty()).then(|| name[..name.len().min(MAX_MAIN)].to_vec())
 }
 
 /// Whether this is `sun.gc.generation.N.space.M.used`.
@@ -122,6 +162,23 @@ mod tests {
                 &1000_u64.to_le_bytes(),
             ),
             ("sun.gc.metaspace.used", b'J', &9_u64.to_le_bytes()),
+            ("sun.gc.collector.0.name", b'B', b"PSScavenge\0"),
+            ("sun.gc.generation.0.name", b'B', b"new\0"),
+            (
+                "sun.gc.generation.0.maxCapacity",
+                b'J',
+                &100_u64.to_le_bytes(),
+            ),
+            (
+                "sun.gc.generation.1.maxCapacity",
+                b'J',
+                &200_u64.to_le_bytes(),
+            ),
+            (
+                "sun.rt.javaCommand",
+                b'B',
+                b"/opt/app/shop.jar --password=hunter2\0",
+            ),
             (
                 "sun.gc.generation.1.space.0.used",
                 b'J',
@@ -133,6 +190,9 @@ mod tests {
         assert_eq!(data.java_version.as_deref(), Some(&b"17.0.15"[..]));
         assert_eq!(data.attachable, Some(false));
         assert_eq!(data.heap_used, 1000 + (7 << 32));
+        assert_eq!(data.heap_max, 300);
+        assert_eq!(data.collector, Some("Parallel"));
+        assert_eq!(data.main.as_deref(), Some(&b"shop.jar"[..]));
         // Cut or changed anywhere, it is never read beyond.
         for cut in 0..file.len() {
             let _ = parse(&file[..cut]);

@@ -1,5 +1,6 @@
 //! `leakscope doctor`: each precondition of reading a process, and what meets it. Looks only; stops nothing.
 
+mod jvm;
 mod machine;
 mod program;
 mod target;
@@ -7,7 +8,7 @@ mod target;
 use leakscope_report::{
     Capture, Check, Coverage, DoctorDoc, Document, Method, Status, Target, TargetKind, Text,
 };
-use leakscope_target::{OwnAccess, ProcessSummary};
+use leakscope_target::{Jvm, OwnAccess, ProcessSummary};
 
 use crate::args::Common;
 use crate::failure::Failure;
@@ -33,8 +34,17 @@ pub(crate) fn run(pid: Option<i32>, options: &Common) -> Result<(), Failure> {
             about.executable = process.exe.as_ref().map(Text::new);
             checks.push(machine::memory(Some(process.rss)));
         }
-        checks.extend(target::checks(pid, &own));
-        checks.extend(program::checks(pid, &mut about));
+        match Jvm::look(pid) {
+            // It is asked, not read.
+            Some(jvm) => {
+                checks.extend(target::checks_of_asked(pid));
+                checks.extend(jvm::checks(&jvm, &own, &mut about));
+            }
+            None => {
+                checks.extend(target::checks(pid, &own));
+                checks.extend(program::checks(pid, &mut about));
+            }
+        }
     } else {
         checks.push(machine::memory(None));
     }

@@ -30,6 +30,13 @@ pub(super) fn checks(pid: i32, own: &OwnAccess) -> Vec<Check> {
     }
 }
 
+/// Those that matter for a process that is asked and not read.
+pub(super) fn checks_of_asked(pid: i32) -> Vec<Check> {
+    TargetAccess::look(pid).map_or(Vec::new(), |target| {
+        vec![state(&target), namespaces(&target)]
+    })
+}
+
 fn state(target: &TargetAccess) -> Check {
     let (code, title) = ("target.state", "process");
     let pid = target.pid;
