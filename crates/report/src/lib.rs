@@ -17,7 +17,7 @@ mod units;
 pub use address::Address;
 pub use doc::{
     Amount, AnalyzeDoc, Capture, CaptureRow, Check, Classic, CounterRow, Coverage, DiffDoc,
-    DoctorDoc, Document, Doubt, EntryRow, ExplainDoc, Gap, Generation, GoroutineGroup,
+    DoctorDoc, Document, Doubt, EntryRow, ExplainDoc, FleetRow, Gap, Generation, GoroutineGroup,
     GoroutineRow, Goroutines, GoroutinesDoc, Growth, GrowthRow, Head, Heap, HistoDoc, HolderKind,
     Kept, Leak, MapRow, MapSums, MapsDoc, Method, PackageRow, PathRow, Place, PointRow, Process,
     ProcessRow, PsDoc, Question, ReplayDoc, ReplayLine, ReplaySeries, RiskTerms, RootKind, RootRow,

@@ -48,12 +48,6 @@ impl FleetCase {
     }
 }
 
-/// Time between two comparisons.
-const COMPARED: Millis = minutes(60);
-
-/// How far back they look.
-const SPAN: Millis = minutes(720);
-
 struct One {
     process: Process,
     born: Millis,
@@ -104,7 +98,7 @@ pub fn run_fleet(case: FleetCase, seed: u64, config: &Config) -> FleetOutcome {
                 }
             }
         }
-        if at % COMPARED == 0 {
+        if at % config.fleet.every == 0 {
             verdict = compare(&mut replicas, at, config);
         }
     }
@@ -143,9 +137,12 @@ fn compare(replicas: &mut [One], at: Millis, config: &Config) -> FleetVerdict {
             })
         })
         .collect();
-    let report = judge_fleet(&views, at, SPAN, config);
+    let report = judge_fleet(&views, at, config);
     for one in replicas {
-        one.process.set_fleet(report.verdict, report.growing_share);
+        one.process.set_fleet(
+            Channel::HeapFloor,
+            Some((report.verdict, report.growing_share)),
+        );
     }
     report.verdict
 }

@@ -11,6 +11,9 @@ use crate::stats::median;
 /// Moments at which replicas are compared.
 const MOMENTS: i64 = 48;
 
+/// Share of the span for which a floor holds where no newer one is known: collections are rare in quiet programs.
+const LOOK_BACK: i64 = 6;
+
 /// Most replicas that are compared: pairs grow with the square, and more say nothing new.
 const MAX_REPLICAS: usize = 64;
 
@@ -71,8 +74,9 @@ pub struct FleetReport {
     pub pick: Vec<usize>,
 }
 
-/// Compares replicas of one workload over the past `span`, without their warm-up.
-pub fn judge(replicas: &[Replica<'_>], now: Millis, span: Millis, config: &Config) -> FleetReport {
+/// Compares replicas of one workload over the past [`crate::FleetConfig::span`], without their warm-up.
+pub fn judge(replicas: &[Replica<'_>], now: Millis, config: &Config) -> FleetReport {
+    let span = config.fleet.span;
     let mut order: Vec<usize> = (0..replicas.len()).collect();
     order.sort_by_key(|i| (replicas[*i].born, *i));
     // Spread over all ages, so that the cut keeps old and young ones.
@@ -82,18 +86,16 @@ pub fn judge(replicas: &[Replica<'_>], now: Millis, span: Millis, config: &Confi
     let mut more = 0_usize;
     for moment in 0..MOMENTS {
         let at = now - span * moment / MOMENTS;
-        for (i, old) in chosen.iter().enumerate() {
-            let Some(held) = held(old, at, config) else {
-                continue;
-            };
-            for young in &chosen[i + 1..] {
-                let gap = young.born - old.born;
-                if gap < config.fleet.min_gap {
-                    continue;
-                }
-                if let Some(less) = self::held(young, at, config) {
-                    more += usize::from(held > less);
-                    slopes.push((held - less) / (gap as f64 / 1e3));
+        let holding: Vec<(Millis, f64)> = chosen
+            .iter()
+            .filter_map(|replica| Some((replica.born, held(replica, at, config)?)))
+            .collect();
+        for (i, (old, holds)) in holding.iter().enumerate() {
+            for (young, less) in &holding[i + 1..] {
+                let gap = young - old;
+                if gap >= config.fleet.min_gap {
+                    more += usize::from(holds > less);
+                    slopes.push((holds - less) / (gap as f64 / 1e3));
                 }
             }
         }
@@ -140,8 +142,15 @@ fn held(replica: &Replica<'_>, at: Millis, config: &Config) -> Option<f64> {
     if at - replica.born < config.warm_up {
         return None;
     }
-    let bucket = at.div_euclid(replica.floors.bucket());
-    replica.floors.get(bucket).map(f64::from)
+    // Floors of a heap are irregular: the newest one counts until it is too old.
+    let bucket = replica.floors.bucket();
+    let newest = at.div_euclid(bucket);
+    let back = config.fleet.span / LOOK_BACK / bucket;
+    let warm = (replica.born + config.warm_up).div_euclid(bucket);
+    (newest.saturating_sub(back).max(warm)..=newest)
+        .rev()
+        .find_map(|bucket| replica.floors.get(bucket))
+        .map(f64::from)
 }
 
 fn versions(replicas: &[Replica<'_>], order: &[usize]) -> Vec<VersionShare> {

@@ -1,14 +1,18 @@
 //! One process: its floors, its lives, and what is said about it.
 
+mod judging;
+mod patterns;
+
+use patterns::Pattern;
+
 use crate::capacity::Bounds;
 use crate::config::Config;
 use crate::floors::{Floors, Fold, Taken};
 use crate::judge::Judge;
-use crate::signature::{self, ShapeWork};
-use crate::stats::highest;
-use crate::verdict::{Change, Judged, Test, TestName, Verdict};
-use crate::window::{self, Outcome, Subject, Work};
-use crate::{Channel, Evidence, FleetVerdict, Millis, Risk, Runtime, Signal, WorkloadMemory};
+use crate::signature::ShapeWork;
+use crate::verdict::{Change, Test, Verdict};
+use crate::window::{Outcome, Work};
+use crate::{Channel, Evidence, FleetVerdict, Millis, Runtime, Signal, WorkloadMemory};
 
 /// Samples in a row from before the open bucket after which the clock is taken to have been set back.
 const LATE_SAMPLES: u32 = 20;
@@ -69,15 +73,9 @@ pub struct Process {
     last_rss: Option<f64>,
     late: u32,
     evaluated: Option<i64>,
-    fleet: FleetVerdict,
-    agreement: Option<f64>,
+    /// What comparing each channel with replicas said, and the share of them that grow.
+    fleet: [Option<(FleetVerdict, f64)>; Channel::ALL.len()],
     memory: WorkloadMemory,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Pattern {
-    since: Option<Millis>,
-    firing: bool,
 }
 
 impl Process {
@@ -98,8 +96,7 @@ impl Process {
             last_rss: None,
             late: 0,
             evaluated: None,
-            fleet: FleetVerdict::Unknown,
-            agreement: None,
+            fleet: [None; Channel::ALL.len()],
             memory: WorkloadMemory::default(),
         };
         for signal in supplied {
@@ -312,8 +309,7 @@ impl Process {
         if process_ended {
             self.born = Some(at);
             self.last_rss = None;
-            self.fleet = FleetVerdict::Unknown;
-            self.agreement = None;
+            self.fleet = [None; Channel::ALL.len()];
         }
     }
 
@@ -324,10 +320,10 @@ impl Process {
         }
     }
 
-    /// Says what comparing it with its replicas found, and the share of them that grow.
-    pub fn set_fleet(&mut self, verdict: FleetVerdict, share: f64) {
-        self.fleet = verdict;
-        self.agreement = Some(share);
+    /// Says what comparing a channel with the same of its replicas found, and the share of them that grow.
+    /// `None`: that there is nothing to compare it with.
+    pub fn set_fleet(&mut self, channel: Channel, seen: Option<(FleetVerdict, f64)>) {
+        self.fleet[channel as usize] = seen;
     }
 
     /// The first time after `after` at which [`Process::evaluate`] does something.
@@ -385,296 +381,8 @@ impl Process {
             series.close(now);
         }
     }
-
-    fn judged(&self, channel: Channel) -> bool {
-        let heap = self.supplied[Signal::HeapFloor as usize];
-        match channel {
-            Channel::HeapFloor => heap,
-            Channel::Rss => self.supplied[Signal::Rss as usize] && !heap,
-            Channel::Native => self.supplied[Signal::Native as usize],
-            Channel::Count => self.supplied[Signal::Count as usize],
-        }
-    }
-
-    /// The first moment that counts: after the start of this life and after the warm-up.
-    fn from(&self, now: Millis, config: &Config) -> Millis {
-        let born = self.born.unwrap_or(now);
-        let share = (config.warm_up_share * (now - born).max(0) as f64) as Millis;
-        (born + config.warm_up.max(share)).max(self.life)
-    }
-
-    /// Fills the outcomes of the windows of a channel, longest first.
-    fn outcomes(&self, judge: &Judge, now: Millis, config: &Config, scratch: &mut Scratch) {
-        scratch.outcomes.clear();
-        let bucket = judge.floors.bucket();
-        let start = self.from(now, config);
-        let from = start.div_euclid(bucket) + i64::from(start.rem_euclid(bucket) != 0);
-        let to = now.div_euclid(bucket) - 1;
-        let subject = Subject {
-            channel: judge.channel,
-            floors: &judge.floors,
-            load: self.load.as_ref(),
-            capacity: self.bounds.capacity(judge.channel, self.runtime),
-            tests: &config.tests,
-            pace: config.sensitivity.pace(),
-        };
-        let mut peak = self.memory.peak(judge.channel);
-        let whole = window::test(&subject, from, to, peak, &mut scratch.work);
-        scratch.outcomes.push(whole);
-        let mut before = from;
-        for length in &config.windows {
-            let begin = to + 1 - length / bucket;
-            if begin <= from {
-                continue;
-            }
-            let (first, rows) = judge.floors.since(before);
-            let count = usize::try_from(begin - first).unwrap_or(0).min(rows.len());
-            if let Some(highest) = highest(&rows[..count]) {
-                let highest = f64::from(highest);
-                peak = Some(peak.map_or(highest, |p| p.max(highest)));
-            }
-            before = begin;
-            let outcome = window::test(&subject, begin, to, peak, &mut scratch.work);
-            scratch.outcomes.push(outcome);
-        }
-    }
-
-    fn judge(
-        &mut self,
-        channel: Channel,
-        now: Millis,
-        config: &Config,
-        scratch: &mut Scratch,
-    ) -> Option<Change> {
-        if self.judges[channel as usize].is_none() {
-            // Supplied, but nothing has come: it is said once that nothing is known.
-            let mut judge = Judge::new(channel, config);
-            judge.fresh = false;
-            self.judges[channel as usize] = Some(judge);
-            return Some(unknown(channel, now));
-        }
-        let judge = self.judges[channel as usize].as_ref()?;
-        self.outcomes(judge, now, config, scratch);
-        let outcomes = &scratch.outcomes;
-        let best = outcomes
-            .iter()
-            .enumerate()
-            .max_by_key(|(i, o)| {
-                let rank = (o.leak, o.suspect, o.grows, o.tests().len());
-                (rank, std::cmp::Reverse(*i))
-            })
-            .map(|(_, o)| o)?;
-        let fresh_enough = judge.floors.newest().is_some_and(|(at, _)| {
-            now - at <= config.stale && at + judge.floors.bucket() > self.life
-        });
-        let known = fresh_enough && outcomes.iter().any(|o| o.known);
-        let (seen, silenced) = self.seen(judge, best, known, config);
-        let known_windows = outcomes.iter().filter(|o| o.known).count().max(1);
-        let agreeing = outcomes.iter().filter(|o| o.grows).count();
-        let agreement = self
-            .agreement
-            .unwrap_or(agreeing as f64 / known_windows as f64);
-        let risk = risk(best, judge.evidence, agreement);
-        let best = *best;
-        let judge = self.judges[channel as usize].as_mut()?;
-        let from = judge.verdict;
-        let first = judge.fresh;
-        let verdict = judge.settle(seen, config);
-        if verdict == from && !first {
-            return None;
-        }
-        let mut tests = best.tests().to_vec();
-        if let Some(test) = silenced {
-            tests.push(test);
-        }
-        let in_a_row = if seen == Verdict::Leak {
-            judge.leaks
-        } else {
-            judge.growths
-        };
-        if seen >= Verdict::Suspect {
-            let hits = f64::from(config.hits);
-            tests.push(Test::at_least(TestName::InARow, f64::from(in_a_row), hits));
-        }
-        Some(Change {
-            at: now,
-            about: Judged::Channel(channel),
-            from,
-            verdict,
-            risk,
-            slope: best.grows.then_some(best.slope),
-            time_to_exhaustion: best.left.filter(|_| best.grows).map(|left| left as Millis),
-            window: best.known.then_some(best.span),
-            tests,
-        })
-    }
-
-    /// What this evaluation alone says, and the test that took back a leak.
-    fn seen(
-        &self,
-        judge: &Judge,
-        best: &Outcome,
-        known: bool,
-        config: &Config,
-    ) -> (Verdict, Option<Test>) {
-        let verdict = match (known, best.leak, best.suspect) {
-            (false, ..) => Verdict::Unknown,
-            (_, true, _) => Verdict::Leak,
-            (_, _, true) => Verdict::Suspect,
-            _ => Verdict::Quiet,
-        };
-        if verdict != Verdict::Leak {
-            return (verdict, None);
-        }
-        let bounded = judge.evidence == Some(Evidence::Bounded);
-        if bounded || self.fleet == FleetVerdict::Clock {
-            let capacity = self.bounds.capacity(judge.channel, self.runtime);
-            let newest = judge.floors.newest().map_or(best.now, |(_, value)| value);
-            let fill = capacity.map_or(0.0, |c| newest / c);
-            let test = Test::at_least(TestName::Evidence, fill, config.evidence_until);
-            if !test.passed {
-                return (Verdict::Suspect, Some(test));
-            }
-        }
-        (verdict, None)
-    }
-
-    fn match_signatures(
-        &mut self,
-        now: Millis,
-        config: &Config,
-        scratch: &mut Scratch,
-        changes: &mut Vec<Change>,
-    ) {
-        self.patterns
-            .resize_with(config.signatures.len(), Pattern::default);
-        let from = self.from(now, config);
-        for (at, signature) in config.signatures.iter().enumerate() {
-            let mut tests = Vec::new();
-            let holds = signature.conditions.iter().all(|condition| {
-                let (series, newest) = self.series(&condition.signal, now, config);
-                let from = series.map_or(0, |s| from.div_euclid(s.bucket()));
-                let shape = condition.shape;
-                let looked = signature::look(
-                    shape,
-                    series,
-                    newest,
-                    from,
-                    &config.tests,
-                    &mut scratch.shape,
-                );
-                let Some((value, passed)) = looked else {
-                    return false;
-                };
-                let bound = match shape {
-                    signature::Shape::Above(bound) | signature::Shape::Below(bound) => bound,
-                    signature::Shape::Rising | signature::Shape::Flat => f64::NAN,
-                };
-                tests.push(Test {
-                    name: TestName::Condition,
-                    value,
-                    bound,
-                    passed,
-                });
-                passed
-            });
-            let pattern = &mut self.patterns[at];
-            if holds {
-                pattern.since.get_or_insert(now);
-            } else {
-                pattern.since = None;
-            }
-            let least = signature
-                .holds_for
-                .max(config.every * i64::from(config.hits.saturating_sub(1)));
-            let firing = pattern.since.is_some_and(|since| now - since >= least);
-            if firing == pattern.firing {
-                continue;
-            }
-            pattern.firing = firing;
-            let (from, verdict) = if firing {
-                (Verdict::Quiet, signature.verdict)
-            } else {
-                (signature.verdict, Verdict::Quiet)
-            };
-            changes.push(Change {
-                at: now,
-                about: Judged::Signature(signature.name.clone()),
-                from,
-                verdict,
-                risk: Risk::default(),
-                slope: None,
-                time_to_exhaustion: None,
-                window: None,
-                tests,
-            });
-        }
-    }
-
-    /// The series of that name, and its newest value if that is not too old.
-    fn series(&self, name: &str, now: Millis, config: &Config) -> (Option<&Floors>, Option<f64>) {
-        let share = match name {
-            "heap_share" => Some(Channel::HeapFloor),
-            "rss_share" => Some(Channel::Rss),
-            "native_share" => Some(Channel::Native),
-            _ => None,
-        };
-        let series = match (share, Signal::named(name)) {
-            (Some(channel), _) => self.floors(channel),
-            (None, Some(Signal::Load)) => self.load.as_ref(),
-            (None, Some(signal)) => signal.channel().and_then(|c| self.floors(c)),
-            (None, None) => self.named.iter().find(|(n, _)| n == name).map(|(_, f)| f),
-        };
-        let newest = series
-            .and_then(Floors::newest)
-            .filter(|(at, _)| now - at <= config.stale)
-            .map(|(_, value)| value);
-        match share {
-            Some(channel) => {
-                let capacity = self.capacity(channel);
-                (None, newest.zip(capacity).map(|(n, c)| n / c))
-            }
-            None => (series, newest),
-        }
-    }
 }
 
 pub(crate) fn floors(fold: Fold, config: &Config) -> Floors {
     Floors::new(fold, config.bucket, config.kept_buckets())
-}
-
-fn unknown(channel: Channel, at: Millis) -> Change {
-    Change {
-        at,
-        about: Judged::Channel(channel),
-        from: Verdict::Unknown,
-        verdict: Verdict::Unknown,
-        risk: Risk::default(),
-        slope: None,
-        time_to_exhaustion: None,
-        window: None,
-        tests: vec![Test::at_least(TestName::Groups, 0.0, 1.0)],
-    }
-}
-
-fn risk(best: &Outcome, evidence: Option<Evidence>, agreement: f64) -> Risk {
-    if !best.grows {
-        return Risk::default();
-    }
-    Risk {
-        trend: Risk::of_z(best.z),
-        ratchet: best.steps,
-        load_independent: match best.load_independent {
-            Some(true) => 1.0,
-            Some(false) => 0.0,
-            None => 0.5,
-        },
-        agreement,
-        evidence: if evidence == Some(Evidence::Unbounded) {
-            1.0
-        } else {
-            0.0
-        },
-        urgency: Risk::of_time_left(best.left),
-    }
 }

@@ -137,6 +137,21 @@ pub(crate) fn highest(values: &[f32]) -> Option<f32> {
     (high > f32::NEG_INFINITY).then_some(high)
 }
 
+/// The mean of the values that are known (not NaN).
+pub(crate) fn mean_of(values: &[f32]) -> Option<f64> {
+    // Lane by lane, as below: a sum in order may not use vectors.
+    let (mut sums, mut counts) = ([0.0_f64; LANES], [0_u32; LANES]);
+    for chunk in values.chunks(LANES) {
+        for ((sum, count), value) in sums.iter_mut().zip(&mut counts).zip(chunk) {
+            let known = !value.is_nan();
+            *sum += if known { f64::from(*value) } else { 0.0 };
+            *count += u32::from(known);
+        }
+    }
+    let count: u32 = counts.iter().sum();
+    (count > 0).then(|| sums.iter().sum::<f64>() / f64::from(count))
+}
+
 /// Folds lane by lane, so that the compiler may use vectors: `f32::min` in order may not be.
 fn extreme(values: &[f32], none: f32, better: impl Fn(f32, f32) -> f32) -> f32 {
     let mut lanes = [none; LANES];
@@ -180,6 +195,8 @@ mod tests {
             (Some((20, 2.0)), Some(9.0))
         );
         assert_eq!((lowest(&[]), highest(&[])), (None, None));
+        assert_eq!(mean_of(&values), Some(4.5));
+        assert_eq!(mean_of(&[f32::NAN; 9]), None);
     }
 
     #[test]

@@ -60,6 +60,8 @@ pub enum TestName {
     InARow,
     /// What is known of the growing objects does not say that they are bounded.
     Evidence,
+    /// Replicas of different ages hold different amounts: growth does not follow the clock on the wall.
+    Replicas,
     /// A condition of a signature or a threshold: the value that it looks at.
     Condition,
 }
@@ -83,6 +85,7 @@ impl TestName {
             Self::Factor => "factor",
             Self::InARow => "in_a_row",
             Self::Evidence => "evidence",
+            Self::Replicas => "replicas",
             Self::Condition => "condition",
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::config::Tests;
 use crate::floors::Floors;
-use crate::stats::{load_factor, lowest, mann_kendall, noise, theil_sen};
+use crate::stats::{load_factor, lowest, mann_kendall, mean_of, noise, theil_sen};
 use crate::verdict::{Test, TestName};
 use crate::{Channel, Millis};
 
@@ -306,12 +306,7 @@ fn mean(floors: &Floors, first: i64, count: usize) -> Option<f64> {
     let rows = &rows[..rows
         .len()
         .min(usize::try_from(first + count as i64 - at).unwrap_or(0))];
-    let (mut sum, mut known) = (0.0, 0_u32);
-    for value in rows.iter().filter(|v| !v.is_nan()) {
-        sum += f64::from(*value);
-        known += 1;
-    }
-    (known > 0).then(|| sum / f64::from(known))
+    mean_of(rows)
 }
 
 /// Slope, growth, ratchet and plateau of a series.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use leakscope_trend::{Channel, End, Millis, Rate, Scratch};
 use rustc_hash::FxHashMap;
@@ -9,6 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::case::Case;
 use crate::config::Config;
 use crate::discover::{Discovery, Found};
+use crate::fleet::Fleets;
 use crate::recorder::{Recorder, Row};
 use crate::replay::replay;
 use crate::series::Series;
@@ -26,6 +28,10 @@ const TIDY: Millis = 3_600_000;
 
 /// Time after which an endpoint that gave garbage or nothing is asked again.
 const METRICS_RETRY: Millis = 5 * 60_000;
+
+/// Time of a round for endpoints in all, as a multiple of what one may take. Those that it does not suffice for are asked
+/// first in the next round.
+const METRICS_BUDGET: u32 = 2;
 
 /// What happened in a round.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -50,11 +56,14 @@ pub struct Agent {
     machine: Option<f64>,
     discovery: Discovery,
     groups: Groups,
+    fleets: Fleets,
     watched: Vec<Watched>,
     scratch: Scratch,
     tidied: Option<Millis>,
     /// When endpoints that failed are asked again, and why they failed.
     silent: BTreeMap<usize, (Millis, String)>,
+    /// The endpoint that is asked first in the next round.
+    first_endpoint: usize,
     /// Verdicts by word since the start, for the exposition.
     pub(crate) totals: BTreeMap<String, u64>,
     pub(crate) rounds: u64,
@@ -77,10 +86,12 @@ impl Agent {
             machine: machine_memory(),
             discovery: Discovery::default(),
             groups: Groups::new(),
+            fleets: Fleets::default(),
             watched: Vec::new(),
             scratch: Scratch::default(),
             tidied: None,
             silent: BTreeMap::new(),
+            first_endpoint: 0,
             totals: BTreeMap::new(),
             rounds: 0,
             gaps: BTreeMap::new(),
@@ -102,6 +113,8 @@ impl Agent {
     pub fn round(&mut self, now: Millis) -> RoundReport {
         let mut report = RoundReport::default();
         self.discover(now, &mut report);
+        self.fleets
+            .compare(&mut self.watched, now, &self.config.trend);
         self.groups.begin_round();
         let mut rows = Vec::new();
         let mut gone = Vec::new();
@@ -259,7 +272,16 @@ impl Agent {
 
     /// Asks programs for metrics of their own. One that fails is left alone for a while.
     fn fetch_metrics(&mut self, now: Millis, rows: &mut Vec<(i64, Row)>) {
-        for (index, endpoint) in self.config.watch.metrics.iter().enumerate() {
+        let patience = Duration::from_millis(self.config.watch.metrics_timeout.unsigned_abs());
+        let end = Instant::now() + patience * METRICS_BUDGET;
+        let endpoints = &self.config.watch.metrics;
+        let first = std::mem::take(&mut self.first_endpoint);
+        let order = (0..endpoints.len()).map(|i| (first + i) % endpoints.len());
+        for (index, endpoint) in order.map(|index| (index, &endpoints[index])) {
+            if Instant::now() >= end {
+                self.first_endpoint = index;
+                break;
+            }
             if self
                 .silent
                 .get(&index)
@@ -276,12 +298,13 @@ impl Agent {
                 continue;
             };
             let wanted = |name: &str| endpoint.series.get(name).map(AsRef::as_ref);
-            let sums = openmetrics::fetch(endpoint.address, &endpoint.path).and_then(|text| {
-                Ok(openmetrics::sums(&text, wanted)?
-                    .into_iter()
-                    .map(|(n, v)| (Series::Metric(n.into()), v))
-                    .collect::<Vec<_>>())
-            });
+            let sums =
+                openmetrics::fetch(endpoint.address, &endpoint.path, patience).and_then(|text| {
+                    Ok(openmetrics::sums(&text, wanted)?
+                        .into_iter()
+                        .map(|(n, v)| (Series::Metric(n.into()), v))
+                        .collect::<Vec<_>>())
+                });
             match sums {
                 Ok(values) => {
                     self.silent.remove(&index);

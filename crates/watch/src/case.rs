@@ -1,10 +1,11 @@
 //! All that is judged of one process. Live samples and stored floors take the same road through here.
 
 use leakscope_trend::{
-    Change, Channel, Config, End, Judged, Millis, Process, Runtime, Scratch, Signal, Test, Verdict,
-    WorkloadMemory,
+    Change, Channel, Config, End, FleetVerdict, Floors, Judged, Millis, Process, Runtime, Scratch,
+    Signal, Test, Verdict, WorkloadMemory,
 };
 
+use crate::fleet::FleetSeen;
 use crate::series::Series;
 
 /// One process before the judge.
@@ -15,6 +16,8 @@ pub struct Case {
     main: Process,
     /// Each further count by itself.
     counts: Vec<(Series, Process)>,
+    /// What comparing it with its replicas found.
+    fleet: Vec<(Series, FleetSeen)>,
 }
 
 /// A change of mind about one series or pattern.
@@ -24,6 +27,8 @@ pub struct Ruling {
     pub about: String,
     /// What changed, and why.
     pub change: Change,
+    /// What comparing it with its replicas found, where there are any.
+    pub fleet: Option<FleetSeen>,
 }
 
 /// A window with its length (none: the whole life) and its tests.
@@ -41,6 +46,7 @@ impl Case {
             runtime,
             main: Process::new(runtime, &supplied).with_memory(memory),
             counts: Vec::new(),
+            fleet: Vec::new(),
         }
     }
 
@@ -77,6 +83,9 @@ impl Case {
             if let Some(born) = self.main.born() {
                 process.set(at, Signal::StartTime, born as f64 / 1e3, config);
             }
+            let seen = self.fleet.iter().find(|(s, _)| s == series);
+            let seen = seen.map(|(_, seen)| (seen.verdict(), seen.growing));
+            process.set_fleet(Channel::Count, seen);
             self.counts.push((series.clone(), process));
             self.counts.len() - 1
         });
@@ -88,15 +97,21 @@ impl Case {
     /// Judges everything as of `now`, at most once in [`Config::every`].
     pub fn evaluate(&mut self, now: Millis, config: &Config, scratch: &mut Scratch) -> Vec<Ruling> {
         let runtime = self.runtime;
-        let ruling = |change: Change, count: Option<&Series>| Ruling {
-            about: match (&change.about, count) {
+        let fleet = &self.fleet;
+        let ruling = |change: Change, count: Option<&Series>| {
+            let about = match (&change.about, count) {
                 (_, Some(series)) => series.name().to_owned(),
                 (Judged::Channel(channel), _) => {
                     Series::of_channel(*channel, runtime).name().to_owned()
                 }
                 (Judged::Signature(name), _) => name.clone(),
-            },
-            change,
+            };
+            let seen = fleet.iter().find(|(series, _)| series.name() == about);
+            Ruling {
+                fleet: seen.map(|(_, seen)| seen.clone()),
+                about,
+                change,
+            }
         };
         let changes = self.main.evaluate(now, config, scratch);
         let mut rulings: Vec<Ruling> = changes.into_iter().map(|c| ruling(c, None)).collect();
@@ -121,6 +136,55 @@ impl Case {
         verdicts
     }
 
+    /// The series that are judged by themselves.
+    pub(crate) fn judged(&self) -> impl Iterator<Item = Series> {
+        self.verdicts().into_iter().map(|(series, _)| series)
+    }
+
+    /// The process that judges a series, and the channel that it is there.
+    fn judge_of(&self, about: &str) -> Option<(&Process, Channel)> {
+        if let Some((_, process)) = self.counts.iter().find(|(s, _)| s.name() == about) {
+            return Some((process, Channel::Count));
+        }
+        let is_it = |c: &Channel| Series::of_channel(*c, self.runtime).name() == about;
+        Some((&self.main, Channel::ALL.into_iter().find(is_it)?))
+    }
+
+    /// The floors of a series that is judged.
+    pub(crate) fn floors(&self, series: &Series) -> Option<&Floors> {
+        let (process, channel) = self.judge_of(series.name())?;
+        process.floors(channel)
+    }
+
+    /// Whether a series grows by its own trend.
+    pub(crate) fn grows(&self, series: &Series) -> bool {
+        self.judge_of(series.name())
+            .is_some_and(|(process, channel)| process.verdict(channel) >= Verdict::Suspect)
+    }
+
+    /// Says what comparing it with its replicas found: of each series, or of none.
+    pub(crate) fn set_fleet(&mut self, seen: &[(Series, FleetSeen)]) {
+        for (series, _) in std::mem::take(&mut self.fleet) {
+            self.tell_fleet(&series, None);
+        }
+        for (series, seen) in seen {
+            self.tell_fleet(series, Some((seen.verdict(), seen.growing)));
+        }
+        self.fleet = seen.to_vec();
+    }
+
+    fn tell_fleet(&mut self, series: &Series, seen: Option<(FleetVerdict, f64)>) {
+        if let Some((_, process)) = self.counts.iter_mut().find(|(s, _)| s == series) {
+            process.set_fleet(Channel::Count, seen);
+            return;
+        }
+        let runtime = self.runtime;
+        let is_it = |c: &Channel| Series::of_channel(*c, runtime) == *series;
+        if let Some(channel) = Channel::ALL.into_iter().find(is_it) {
+            self.main.set_fleet(channel, seen);
+        }
+    }
+
     /// Every window of the series of that name, longest first.
     pub fn windows(
         &self,
@@ -129,23 +193,16 @@ impl Case {
         config: &Config,
         scratch: &mut Scratch,
     ) -> Vec<Window> {
-        let (process, channel) = match self.counts.iter().find(|(s, _)| s.name() == about) {
-            Some((_, process)) => (process, Channel::Count),
-            None => {
-                let is_it = |c: &Channel| Series::of_channel(*c, self.runtime).name() == about;
-                let Some(channel) = Channel::ALL.into_iter().find(is_it) else {
-                    return Vec::new();
-                };
-                (&self.main, channel)
-            }
-        };
-        process.windows(channel, now, config, scratch)
+        self.judge_of(about)
+            .map_or_else(Vec::new, |(process, channel)| {
+                process.windows(channel, now, config, scratch)
+            })
     }
 
     /// The value at which the series of that name is full.
     pub fn capacity(&self, about: &str) -> Option<f64> {
-        let is_it = |c: &Channel| Series::of_channel(*c, self.runtime).name() == about;
-        self.main.capacity(Channel::ALL.into_iter().find(is_it)?)
+        let (process, channel) = self.judge_of(about)?;
+        process.capacity(channel)
     }
 
     /// The process has ended; what its workload has reached by now.

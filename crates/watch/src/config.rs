@@ -12,6 +12,9 @@ use toml::de::{DeTable, DeValue};
 /// Shortest time between two rounds: below, sampling costs more than it tells.
 const MIN_INTERVAL: Millis = 50;
 
+/// Longest time that may be configured for an endpoint: rounds wait for it.
+const MAX_TIMEOUT: Millis = 60_000;
+
 /// Most endpoints, and most series of one.
 const MAX_METRICS: usize = 256;
 
@@ -41,6 +44,8 @@ pub struct WatchConfig {
     pub only: Vec<String>,
     /// Metrics that programs offer themselves.
     pub metrics: Vec<MetricsConfig>,
+    /// Longest time that the answer of one of them may take; all together may take twice that in a round.
+    pub metrics_timeout: Millis,
 }
 
 /// Metrics of one program.
@@ -66,6 +71,7 @@ impl Default for WatchConfig {
             limit: None,
             only: Vec::new(),
             metrics: Vec::new(),
+            metrics_timeout: 1_000,
         }
     }
 }
@@ -127,7 +133,7 @@ impl Reader<'_> {
     }
 
     fn section(&mut self, value: &Value<'_>, watch: &mut WatchConfig) {
-        const KNOWN: &str = "interval, store, keep, listen, limit, only, metrics";
+        const KNOWN: &str = "interval, store, keep, listen, limit, only, metrics, metrics_timeout";
         let Some(table) = self.table(value, "[watch]") else {
             return;
         };
@@ -147,6 +153,14 @@ impl Reader<'_> {
                 "limit" => watch.limit = self.text(value, bytes).or(watch.limit),
                 "only" => watch.only = self.names(value),
                 "metrics" => self.endpoints(value, watch),
+                "metrics_timeout" => {
+                    if let Some(timeout) = self.text(value, duration) {
+                        if !(1..=MAX_TIMEOUT).contains(&timeout) {
+                            self.error(value.span().start, "metrics_timeout is 1 ms to 60 s");
+                        }
+                        watch.metrics_timeout = timeout.clamp(1, MAX_TIMEOUT);
+                    }
+                }
                 other => self.error(
                     key.span().start,
                     format!("unknown key {other:?} in [watch]; there are: {KNOWN}"),
@@ -269,6 +283,11 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 /// Address and path of `http://127.0.0.1:9090/metrics`. Names of hosts are not looked up: that may hang.
 fn url(text: &str) -> Result<(SocketAddr, String), String> {
     let wrong = || format!("{text:?} is no address such as \"http://127.0.0.1:9090/metrics\"");
+    if text.starts_with("https://") {
+        return Err(format!(
+            "{text:?}: https is not asked; only plain http is, as programs offer it on the loopback"
+        ));
+    }
     let rest = text.strip_prefix("http://").ok_or_else(wrong)?;
     let (host, path) = rest
         .find('/')

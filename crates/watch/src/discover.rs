@@ -191,14 +191,16 @@ impl Discovery {
         if !identity.is_current() {
             return Err(pass(soon, None));
         }
-        let version = match &source {
-            Source::Go(counters) => Some(counters.version().to_owned()),
-            Source::Jvm(_) => None,
-        };
-        let who = Who {
-            runtime_version: version,
-            ..who(&identity, vitals, started, "go")
-        };
+        let mut who = who(&identity, vitals, started, "go");
+        if let Source::Go(counters) = &source {
+            let program = counters.program();
+            who.runtime_version = Some(program.release.clone());
+            who.version.clone_from(&program.version);
+            // In containers, many programs are called `/app`.
+            if !program.package.is_empty() {
+                who.workload = format!("{} {}", who.executable, program.package);
+            }
+        }
         Ok(Found {
             identity,
             source,
@@ -291,6 +293,7 @@ fn who(identity: &Identity, vitals: &Vitals, started: Millis, runtime: &str) -> 
         executable,
         runtime: runtime.to_owned(),
         runtime_version: None,
+        version: None,
         collector: None,
         container: container.as_ref().map(|c| text(&c.id)),
         pod: container.as_ref().and_then(|c| c.pod.as_deref()).map(text),

@@ -92,6 +92,9 @@ pub fn explain(store: &Store, id: i64) -> Result<Explanation, ExplainError> {
     let memory = store.workload(&process.who.workload)?;
     let mut judge = |config: &TrendConfig| {
         let mut case = Case::new(runtime, process.has_floors, memory.clone());
+        if let Some(seen) = &verdict.fleet {
+            case.set_fleet(&[(Series::named(&verdict.channel), seen.clone())]);
+        }
         let mut latest = None;
         replay(
             &mut case,

@@ -106,7 +106,7 @@ impl Store {
         let db = match path {
             None => Connection::open_in_memory()?,
             Some(path) => {
-                private(path).map_err(|source| StoreError::Open {
+                make(path).map_err(|source| StoreError::Open {
                     path: path.to_owned(),
                     source,
                 })?;
@@ -119,6 +119,13 @@ impl Store {
             series: BTreeMap::new(),
         };
         store.prepare(path)?;
+        if let Some(path) = path {
+            // Only now is it known to be ours.
+            owner_only(path).map_err(|source| StoreError::Open {
+                path: path.to_owned(),
+                source,
+            })?;
+        }
         Ok(store)
     }
 
@@ -137,27 +144,39 @@ impl Store {
 
     fn prepare(&mut self, path: Option<&Path>) -> Result<(), StoreError> {
         self.db.busy_timeout(std::time::Duration::from_secs(5))?;
+        // Before anything is changed in it.
+        self.version(path)?;
         self.db.pragma_update(None, "journal_mode", "WAL")?;
         // A crash of the machine may lose the last rows, never the file.
         self.db.pragma_update(None, "synchronous", "NORMAL")?;
         // 1 MiB of pages: rows are appended at one place for each series.
         self.db.pragma_update(None, "cache_size", -1024)?;
         let transaction = self.db.transaction()?;
-        let version: i32 = transaction.pragma_query_value(None, "user_version", |r| r.get(0))?;
-        if version == 0 {
+        if user_version(&transaction)? == 0 {
             transaction.execute_batch(TABLES)?;
             transaction.pragma_update(None, "user_version", VERSION)?;
-        } else if version != VERSION {
-            return Err(StoreError::Version {
-                path: path.map(Path::to_owned).unwrap_or_default(),
-                found: version,
-            });
         }
         transaction.commit()?;
         let mut names = self.db.prepare("SELECT name, id FROM series")?;
         let rows = names.query_map([], |r| Ok((r.get(0)?, r.get(1)?)))?;
         self.series = rows.collect::<Result<_, _>>()?;
         Ok(())
+    }
+
+    /// Refuses tables of another version, and of other programs.
+    fn version(&self, path: Option<&Path>) -> Result<(), StoreError> {
+        let tables = || -> Result<i64, rusqlite::Error> {
+            let count = "SELECT count(*) FROM sqlite_master";
+            self.db.query_row(count, [], |r| r.get(0))
+        };
+        match user_version(&self.db)? {
+            VERSION => Ok(()),
+            0 if tables()? == 0 => Ok(()),
+            found => Err(StoreError::Version {
+                path: path.map(Path::to_owned).unwrap_or_default(),
+                found,
+            }),
+        }
     }
 
     /// Notes that the watcher starts, with the configuration that its verdicts will rest on.
@@ -413,15 +432,23 @@ fn series_id(
     Ok(id)
 }
 
-/// Makes the file, for its owner only, or makes what is there so. SQLite gives its other files the same mode.
-fn private(path: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let file = std::fs::OpenOptions::new()
+fn user_version(db: &Connection) -> Result<i32, rusqlite::Error> {
+    db.pragma_query_value(None, "user_version", |r| r.get(0))
+}
+
+/// Makes the file for its owner only, where there is none. SQLite gives its other files the same mode.
+fn make(path: &Path) -> std::io::Result<()> {
+    std::fs::OpenOptions::new()
         .create(true)
         .truncate(false)
         .read(true)
         .write(true)
         .mode(0o600)
         .open(path)?;
-    file.set_permissions(std::fs::Permissions::from_mode(0o600))
+    Ok(())
+}
+
+fn owner_only(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))
 }

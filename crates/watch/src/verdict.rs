@@ -4,6 +4,7 @@ use leakscope_trend::{Change, Millis};
 use serde::{Deserialize, Serialize};
 
 use crate::case::Ruling;
+use crate::fleet::FleetSeen;
 
 /// The process that a verdict is about. Texts are from the process: hostile until escaped.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -18,9 +19,11 @@ pub struct Who {
     pub runtime: String,
     /// Version of the runtime.
     pub runtime_version: Option<String>,
+    /// Revision or build id of a Go program.
+    pub version: Option<String>,
     /// Garbage collector of a JVM.
     pub collector: Option<String>,
-    /// What processes of one kind have in common: executable, and main class of a JVM.
+    /// What processes of one kind have in common: executable, and main package or class.
     pub workload: String,
     /// Its container.
     pub container: Option<String>,
@@ -91,6 +94,8 @@ pub struct Verdict {
     pub window: Option<Millis>,
     /// What was tested in it.
     pub tests: Vec<TestSeen>,
+    /// What comparing it with its replicas found, where there are any.
+    pub fleet: Option<FleetSeen>,
 }
 
 impl Verdict {
@@ -127,6 +132,7 @@ impl Verdict {
             time_to_exhaustion,
             window,
             tests: tests.iter().map(TestSeen::of).collect(),
+            fleet: ruling.fleet,
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Verdicts of the agent, worded.
 
 use leakscope_report::{
-    ExplainDoc, Head, PointRow, RiskTerms, SCHEMA_VERSION, SensitivityRow, SeriesRow, Text,
-    TrendTest, TrendVerdict, TurningRow, VerdictLine, WindowRow,
+    ExplainDoc, FleetRow, Head, PointRow, RiskTerms, SCHEMA_VERSION, SensitivityRow, SeriesRow,
+    Text, TrendTest, TrendVerdict, TurningRow, VerdictLine, WindowRow,
 };
 use leakscope_watch::{Explanation, TestSeen, Verdict};
 
@@ -31,11 +31,19 @@ pub(crate) fn line(verdict: &Verdict) -> VerdictLine {
         time_to_exhaustion_s: verdict.time_to_exhaustion.map(seconds),
         window_s: verdict.window.map(seconds),
         tests: verdict.tests.iter().map(test).collect(),
+        fleet: verdict.fleet.as_ref().map(|seen| FleetRow {
+            follows: Text::new(&seen.follows),
+            replicas: seen.replicas as u64,
+            growing: seen.growing,
+            older_holds_more: seen.older_holds_more,
+            onset: text(&seen.onset),
+        }),
         pid: who.pid,
         name: Text::new(&who.name),
         executable: Text::new(&who.executable),
         runtime: Text::new(&who.runtime),
         runtime_version: text(&who.runtime_version),
+        version: text(&who.version),
         collector: text(&who.collector),
         workload: Text::new(&who.workload),
         container: text(&who.container),

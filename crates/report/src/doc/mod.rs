@@ -45,6 +45,6 @@ pub use threads::{
 };
 pub use top::{CounterRow, TopDoc};
 pub use watch::{
-    ExplainDoc, PointRow, SensitivityRow, SeriesRow, TurningRow, VerdictLine, WindowRow,
+    ExplainDoc, FleetRow, PointRow, SensitivityRow, SeriesRow, TurningRow, VerdictLine, WindowRow,
 };
 pub use why::{PathRow, Question, WhyDoc};

@@ -33,6 +33,8 @@ pub struct VerdictLine {
     pub window_s: Option<f64>,
     /// What was tested in it.
     pub tests: Vec<TrendTest>,
+    /// What comparing the process with its replicas on this machine found; `null` where there are too few.
+    pub fleet: Option<FleetRow>,
     /// Process id.
     pub pid: i32,
     /// Name of the process; of a JVM, its main class.
@@ -43,6 +45,8 @@ pub struct VerdictLine {
     pub runtime: Text,
     /// Version of the runtime.
     pub runtime_version: Option<Text>,
+    /// Revision or build id of a Go program.
+    pub version: Option<Text>,
     /// Garbage collector of a JVM.
     pub collector: Option<Text>,
     /// What processes of one kind have in common.
@@ -53,6 +57,21 @@ pub struct VerdictLine {
     pub pod: Option<Text>,
     /// When the process started, seconds since 1970.
     pub start_time_unix_s: f64,
+}
+
+/// A process among the replicas of its workload.
+#[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
+pub struct FleetRow {
+    /// What growth follows: `uptime` (a leak), `clock` (traffic), or `unknown`.
+    pub follows: Text,
+    /// Replicas, itself among them.
+    pub replicas: u64,
+    /// Share of them that grow by their own trend.
+    pub growing: f64,
+    /// Share of pairs, at all moments, in which the older one holds more.
+    pub older_holds_more: f64,
+    /// The first version of which at least half grow, after one of which fewer did.
+    pub onset: Option<Text>,
 }
 
 /// A decision again.

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::head::fact;
 use super::table::{Column, Table};
 use super::{HEADER, Page, Render, UNKNOWN, wrap};
-use crate::{ExplainDoc, SeriesRow, TrendTest, VerdictLine};
+use crate::{ExplainDoc, FleetRow, SeriesRow, TrendTest, VerdictLine};
 use crate::{bytes, nanoseconds};
 
 /// Rows of a series that are shown: enough to see its shape.
@@ -43,6 +43,9 @@ impl Render for ExplainDoc {
                 "growth",
                 format!("{slope} a second towards {capacity}{left}"),
             );
+        }
+        if let Some(fleet) = &decision.fleet {
+            line("replicas", replicas(fleet));
         }
         line("replayed", self.replayed());
         for series in &self.series {
@@ -113,6 +116,23 @@ impl ExplainDoc {
             let _ = writeln!(out, "{}", wrap(&text, page.columns, 4));
         }
     }
+}
+
+fn replicas(fleet: &FleetRow) -> String {
+    let onset = fleet.onset.as_ref().map_or(String::new(), |version| {
+        format!(", since version {version}")
+    });
+    let follows = match fleet.follows.to_string().as_str() {
+        "uptime" => "growth follows uptime",
+        "clock" => "growth follows the clock on the wall",
+        _ => "nothing can be told from them",
+    };
+    format!(
+        "{}: {follows}; {:.0} % grow{onset}; the older holds more in {:.0} % of pairs",
+        fleet.replicas,
+        100.0 * fleet.growing,
+        100.0 * fleet.older_holds_more
+    )
 }
 
 fn risk(decision: &VerdictLine) -> String {

@@ -110,6 +110,10 @@ pub struct Tests {
 /// How replicas of one workload are compared.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Fleet {
+    /// Time between two comparisons.
+    pub every: Millis,
+    /// How far back they look.
+    pub span: Millis,
     /// Least replicas.
     pub min_replicas: usize,
     /// Least difference of two replicas' uptimes for a comparison.
@@ -168,6 +172,8 @@ impl Default for Tests {
 impl Default for Fleet {
     fn default() -> Self {
         Self {
+            every: HOUR,
+            span: 12 * HOUR,
             min_replicas: 3,
             min_gap: HOUR,
             agree: 0.8,

@@ -268,8 +268,17 @@ impl Reader<'_> {
     }
 
     fn fleet(&mut self, key: &Key<'_>, value: &Value<'_>, c: &mut Config) {
-        const KNOWN: &[&str] = &["min_replicas", "min_gap", "agree", "disagree"];
+        const KNOWN: &[&str] = &[
+            "every",
+            "span",
+            "min_replicas",
+            "min_gap",
+            "agree",
+            "disagree",
+        ];
         match key.get_ref().as_ref() {
+            "every" => self.duration(value, &mut c.fleet.every),
+            "span" => self.duration(value, &mut c.fleet.span),
             "min_replicas" => self.size(value, 2..=10_000, &mut c.fleet.min_replicas),
             "min_gap" => self.duration(value, &mut c.fleet.min_gap),
             "agree" => self.number(value, 0.5..=1.0, &mut c.fleet.agree),

@@ -9,11 +9,19 @@ use leakscope_go::program::Program;
 use leakscope_target::{Fault, Identity, LiveProcess};
 use rustc_hash::FxHashMap;
 
+/// Characters of a revision or hash that are kept: enough to tell builds apart.
+const SHOWN: usize = 12;
+
 /// A program: where its executable keeps its counters.
 #[derive(Debug)]
 pub(crate) struct GoProgram {
     map: Arc<CounterMap>,
-    pub(crate) version: String,
+    /// The release that it was built with.
+    pub(crate) release: String,
+    /// Import path of its main package.
+    pub(crate) package: String,
+    /// Which build of it this is: the revision of its source, or the hash of its content.
+    pub(crate) version: Option<String>,
 }
 
 /// Programs by build id, each looked at once, and kept while a process of it is watched.
@@ -57,10 +65,14 @@ impl GoPrograms {
         let program = match known {
             Some(program) => Arc::clone(program),
             None => {
-                let version = exe.build_info().version.clone();
+                let info = exe.build_info();
+                let (release, package) = (info.version.clone(), info.path.clone());
+                let version = version_of(&exe);
                 let program = Program::with_bias(exe, bias, &process.memory())?;
                 let program = Arc::new(GoProgram {
                     map: Arc::new(CounterMap::resolve(program.debug())),
+                    release,
+                    package,
                     version,
                 });
                 if let Some(id) = id {
@@ -83,10 +95,25 @@ impl GoPrograms {
     }
 }
 
+/// The revision that the go command recorded (`vcs.revision`), or else the last part of the Go build id, which is the hash
+/// of what was built (`cmd/go/internal/work/buildid.go`).
+fn version_of(exe: &Executable) -> Option<String> {
+    let revision = exe.build_info().setting("vcs.revision");
+    let version = match revision {
+        Some(revision) => revision.chars().take(SHOWN).collect(),
+        None => {
+            let id = String::from_utf8_lossy(exe.go_build_id()?);
+            let content = id.rsplit('/').next().unwrap_or_default();
+            content.chars().take(SHOWN).collect::<String>()
+        }
+    };
+    (!version.is_empty()).then_some(version)
+}
+
 impl GoCounters {
-    /// Version of the release it was built with.
-    pub(crate) fn version(&self) -> &str {
-        &self.program.version
+    /// Its program.
+    pub(crate) fn program(&self) -> &GoProgram {
+        &self.program
     }
 
     /// One batched read. A sample that contradicts itself is none.

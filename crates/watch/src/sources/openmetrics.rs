@@ -6,13 +6,10 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longest answer that is read: a large service has some thousand series of 100 bytes.
-const MAX_ANSWER: u64 = 4 << 20;
-
-/// Longest wait for each step: connecting, sending, each part of the answer.
-const PATIENCE: Duration = Duration::from_millis(500);
+const MAX_ANSWER: usize = 4 << 20;
 
 /// Why metrics could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +20,9 @@ pub enum MetricsError {
     /// It answers something else than 200.
     #[error("its metrics endpoint answers without success")]
     Refused,
+    /// The answer has no end within what is read of one.
+    #[error("its metrics endpoint answers more than {} MiB", MAX_ANSWER >> 20)]
+    TooLong,
     /// The answer is no metrics.
     #[error("its metrics endpoint says what is no metrics, at line {line}")]
     Garbage {
@@ -31,21 +31,33 @@ pub enum MetricsError {
     },
 }
 
-/// Fetches `path` from `address` by HTTP/1.0, so that the answer ends with the connection.
+/// Fetches `path` from `address` by HTTP/1.0, so that the answer ends with the connection. From connecting to its last byte
+/// it may take `patience`: an endpoint that drips holds nothing up.
 ///
 /// # Errors
 ///
 /// See [`MetricsError`].
-pub fn fetch(address: SocketAddr, path: &str) -> Result<String, MetricsError> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+pub fn fetch(address: SocketAddr, path: &str, patience: Duration) -> Result<String, MetricsError> {
+    let end = Instant::now() + patience;
+    let mut stream = TcpStream::connect_timeout(&address, left(end)?)?;
+    stream.set_write_timeout(Some(left(end)?))?;
     let request = format!(
         "GET {path} HTTP/1.0\r\nHost: {address}\r\nAccept: text/plain\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
-    stream.take(MAX_ANSWER).read_to_end(&mut answer)?;
+    let mut part = vec![0; 64 << 10];
+    loop {
+        stream.set_read_timeout(Some(left(end)?))?;
+        let count = stream.read(&mut part)?;
+        if count == 0 {
+            break;
+        }
+        answer.extend_from_slice(&part[..count]);
+        if answer.len() > MAX_ANSWER {
+            return Err(MetricsError::TooLong);
+        }
+    }
     let text = String::from_utf8(answer).map_err(|_| MetricsError::Garbage { line: 0 })?;
     let (head, body) = text.split_once("\r\n\r\n").ok_or(MetricsError::Refused)?;
     let status = head.split(' ').nth(1);
@@ -53,6 +65,15 @@ pub fn fetch(address: SocketAddr, path: &str) -> Result<String, MetricsError> {
         return Err(MetricsError::Refused);
     }
     Ok(body.to_owned())
+}
+
+/// What is left of the time until `end`.
+fn left(end: Instant) -> std::io::Result<Duration> {
+    let left = end.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(std::io::ErrorKind::TimedOut.into());
+    }
+    Ok(left)
 }
 
 /// Sums of the samples of each of these metrics, over all labels. A metric without samples is not in the answer.
