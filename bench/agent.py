@@ -153,14 +153,14 @@ def cost() -> None:
 
 
 def rings() -> None:
-    """Memory with the floors of 14 days: as many buckets, but of 100 ms each."""
-    config = '[floors]\nbucket = "100ms"\nkeep = "403s"\nwarm_up = "1s"\nstale = "60s"\n[evaluate]\nevery = "10s"\n[tests]\nmin_span = "60s"\n'
+    """Memory with the floors of 14 days: as many buckets, but of 25 ms each."""
+    config = '[floors]\nbucket = "25ms"\nkeep = "100800ms"\nwarm_up = "1s"\nstale = "60s"\n[evaluate]\nevery = "10s"\n[tests]\nmin_span = "60s"\n'
     with Programs() as programs:
         crowd(programs, 100)
         with watching(programs, config, "--interval", "2s") as (agent, _):
             early = memory(agent.pid)
-            # A ring grows by a quarter over what it keeps before it is cut.
-            time.sleep(1.3 * 403)
+            # A ring grows a little over what it keeps before it is cut.
+            time.sleep(1.2 * 101)
             print(f"memory: 100 processes at first: {shown(early)}; with 4,032 floors of each series: {shown(memory(agent.pid))}", flush=True)
 
 

@@ -25,6 +25,9 @@ pub enum Taken {
 /// Most samples of a bucket that are kept until it closes; beyond, every second one is.
 const MAX_SAMPLES: usize = 128;
 
+/// A ring is cut when it is longer than it should be by one of so many parts.
+const SLACK: usize = 16;
+
 /// Floors in a ring. An empty bucket is NaN: nothing is known of it, which is not the same as no change.
 #[derive(Clone, Debug)]
 pub struct Floors {
@@ -122,11 +125,19 @@ impl Floors {
             }
             self.first = bucket;
         }
-        // Rows move in large steps, so that a push costs constant time on average.
-        if self.closed.len() > self.keep + self.keep / 4 {
+        // Rows move in steps, so that a push costs constant time on average.
+        let most = self.keep + self.keep / SLACK + 1;
+        if self.closed.len() >= most {
             let drop = self.closed.len() + 1 - self.keep;
             self.closed.drain(..drop);
             self.first += drop as i64;
+        }
+        if self.closed.len() == self.closed.capacity() {
+            // By a quarter, and never beyond what is kept: doubling would leave half of a full ring unused.
+            let more = (self.closed.len() / 4)
+                .max(16)
+                .min(most - self.closed.len());
+            self.closed.reserve_exact(more);
         }
         self.closed.push(value);
         if !value.is_nan() {
@@ -221,6 +232,7 @@ mod tests {
         }
         let got = all(&floors);
         assert_eq!((got.len(), got[0], got[49]), (50, 949.0, 998.0));
+        assert!(floors.closed.capacity() <= 50 + 50 / SLACK + 1);
         floors.push(5000, 1.0);
         assert!(all(&floors).is_empty());
     }
