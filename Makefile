@@ -1,5 +1,5 @@
 # The everyday commands. Each installs what it needs first and is safe to run again.
-.PHONY: demo demo-ledger demo-jvm test test-all lint install bench
+.PHONY: demo demo-ledger demo-jvm test test-all lint install bench bench-jvm
 
 # Attach to a leaking Go service under load and print the report.
 demo:
@@ -32,3 +32,7 @@ install:
 # Measure the figures of docs/benchmarks.md again.
 bench:
 	@bench/run.sh
+
+# Measure those of JVM heap dumps.
+bench-jvm:
+	@bench/jvm.sh

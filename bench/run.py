@@ -25,6 +25,7 @@ RANGES = TARGET / "release/examples/ranges"
 COUNTERS = TARGET / "release/examples/counters"
 MEMORY = TARGET / "release/examples/memory"
 SYNTHETIC = TARGET / "release/examples/synthetic"
+DOCUMENT = ROOT / "docs/benchmarks.md"
 FLOOR = OUT / "floor"
 MIB = 1 << 20
 COPY_THREADS = 2
@@ -327,6 +328,18 @@ def synthetic_rows(shapes: list) -> list:
     return rows
 
 
+def machine_line(facts: dict, runs: int) -> str:
+    return (
+        f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}; load average "
+        f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; {'one run each' if runs == 1 else f'medians of {runs} runs'}"
+    )
+
+
+def jvm_section() -> str:
+    """The part of the document that bench/jvm.sh writes, as it is now."""
+    return re.search(r"<!-- jvm: written .*<!-- jvm: end -->", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[0]
+
+
 def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, memory: list, runs: int) -> str:
     ours = {heap["version"]: heap for heap in heaps}
     template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
@@ -338,8 +351,7 @@ def document(facts: dict, heaps: list, linear: list, shapes: list, counters: lis
             f"| {median(both, 'peak_bytes') / 1e6:.0f} MB | all of {heap['truth']['types']['main.session']:,} |"
         )
     values = {
-        "MACHINE": f"{facts['cpu']}, {facts['cpus']} CPUs, {facts['memory_gib']} GiB, Linux {facts['kernel']}; load average "
-        f"{facts['load']:.1f} at the start; {facts['date']}, commit {facts['commit']}; {'one run each' if runs == 1 else f'medians of {runs} runs'}",
+        "MACHINE": machine_line(facts, runs), "JVM": jvm_section(),
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
         "COUNTERS": "\n".join(counter_rows(counters)), "SNAPSHOT": "\n".join(snapshot_rows(heaps)),
         "STRIPPED": "\n".join(stripped_rows(pairs)), "MEMORY": "\n".join(memory_rows(memory)),
@@ -364,7 +376,7 @@ def main() -> None:
     shapes = measure_synthetic(1)
     counters = [measure_counters(version, 50 if quick else 1000) for version in versions]
     (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs, "memory": memory}, indent=1), encoding="utf-8")
-    target = OUT / "benchmarks.md" if quick else ROOT / "docs/benchmarks.md"
+    target = OUT / "benchmarks.md" if quick else DOCUMENT
     target.write_text(document(facts, heaps, linear, shapes, counters, pairs, memory, runs), encoding="utf-8")
     print(f"written: {target}", file=sys.stderr)
 

@@ -104,7 +104,7 @@ pub struct JvmHeap {
 }
 
 impl JvmHeap {
-    /// Rebuilds the heap of a dump, as far as it goes. Peak memory is 60 bytes per object and 20 per reference, the
+    /// Rebuilds the heap of a dump, as far as it goes. Peak memory is 45 bytes per object and 12 per reference, the
     /// dump itself aside.
     pub fn build(input: Input<'_>) -> Result<Self, Error> {
         let again = match &input {
