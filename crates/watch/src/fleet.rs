@@ -34,6 +34,9 @@ impl FleetSeen {
     }
 }
 
+/// What was found of each series.
+type Seen = Vec<(Series, FleetSeen)>;
+
 /// When replicas were compared last.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Fleets {
@@ -52,7 +55,7 @@ impl Fleets {
         for (index, one) in watched.iter().enumerate() {
             workloads.entry(&one.who.workload).or_default().push(index);
         }
-        let found: Vec<(Vec<usize>, Vec<(Series, FleetSeen)>)> = workloads
+        let found: Vec<(Vec<usize>, Seen)> = workloads
             .into_values()
             .filter(|members| members.len() >= config.fleet.min_replicas)
             .map(|members| {
@@ -74,12 +77,7 @@ impl Fleets {
 }
 
 /// What comparing these replicas says of every series that any of them is judged by.
-fn compared(
-    watched: &[Watched],
-    members: &[usize],
-    now: Millis,
-    config: &Config,
-) -> Vec<(Series, FleetSeen)> {
+fn compared(watched: &[Watched], members: &[usize], now: Millis, config: &Config) -> Seen {
     let members: Vec<&Watched> = members.iter().filter_map(|i| watched.get(*i)).collect();
     let mut judged: Vec<Series> = members.iter().flat_map(|one| one.case.judged()).collect();
     judged.sort();
