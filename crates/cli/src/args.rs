@@ -37,7 +37,7 @@ EXAMPLES
   leakscope top 4242                        counters of its runtime, every 2 s
   leakscope doctor 4242                     why it cannot be read, and what helps";
 
-/// Says what fills the memory of Go programs and JVMs, who holds it, and who allocated it.
+/// Says what fills the memory of Go programs and JVMs, and who holds it.
 ///
 /// The process is read from the outside: nothing is added to it. It is stopped for the time of one copy, at most
 /// --max-stop, and runs on while the copy is analysed.
