@@ -18,6 +18,10 @@ const EDGES: &[(&str, &[&str])] = &[
         &["leakscope-target", "leakscope-graph", "leakscope-goabi"],
     ),
     ("leakscope-jvm", &["leakscope-graph"]),
+    (
+        "leakscope-patterns",
+        &["leakscope-target", "leakscope-graph", "leakscope-go"],
+    ),
     ("leakscope-report", &[]),
     (
         "leakscope-watch",
@@ -33,6 +37,7 @@ const EDGES: &[(&str, &[&str])] = &[
             "leakscope-graph",
             "leakscope-go",
             "leakscope-jvm",
+            "leakscope-patterns",
             "leakscope-report",
             "leakscope-trend",
             "leakscope-watch",
@@ -70,6 +75,7 @@ const PURE: &[&str] = &[
     "gomap",
     "go",
     "jvm",
+    "patterns",
     "report",
     "trend",
     "trend-bench",

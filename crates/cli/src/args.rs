@@ -117,6 +117,15 @@ pub(crate) enum Command {
         after_long_help = "The file is NAME-PID.lks unless -o says otherwise, and every command takes it in place of a process.\n\nEXAMPLES\n  leakscope snap 4242\n  leakscope snap 4242 -o leak.lks --no-values\n  leakscope analyze leak.lks"
     )]
     Snap(SnapArgs),
+    /// Print the catalogue of leak patterns, or the page of one
+    #[command(
+        after_long_help = "A page says what the pattern is, why it leaks, how it is decided, when that is wrong, and what to do.\n\nEXAMPLES\n  leakscope rule\n  leakscope rule GO-MAP-NEVER-SHRINKS"
+    )]
+    Rule {
+        /// The pattern's id; without it, all are listed
+        #[arg(value_name = "ID")]
+        id: Option<String>,
+    },
     /// Simulate the maps of Go releases: claims about them, or a trace
     #[command(
         after_long_help = "Without WHAT, the scenarios are listed. A trace names a map type, then a step a line: make 100, put 1..1000, delete 1..500, clear, range, begin, turn 1000 500000 (that many times, delete the oldest of 1000 keys and put a new one).\n\nEXAMPLES\n  leakscope simulate\n  leakscope simulate chain-length\n  leakscope simulate growth-spike --go 1.23,1.27 --svg spike.svg\n  leakscope simulate trace.txt --json"

@@ -116,6 +116,11 @@ pub(crate) enum Failure {
     },
     /// What cannot be simulated.
     Simulate(crate::commands::simulate::Refused),
+    /// No pattern has this id.
+    NoRule {
+        /// As given.
+        id: String,
+    },
     /// The store of the agent, or a decision in it.
     Watch(leakscope_watch::ExplainError),
     /// A verdict was to be explained, and no store is named.

@@ -86,6 +86,7 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         Command::Explain(args) => commands::explain::run(args, &cli.common),
         Command::Ps(rows) => commands::ps::run(*rows, &cli.common),
         Command::Doctor { pid } => commands::doctor::run(*pid, &cli.common),
+        Command::Rule { id } => commands::rule::run(id.as_deref(), &cli.common),
         Command::Simulate(args) => commands::simulate::run(args, &cli.common),
         Command::Completions { shell } => commands::completions::run(*shell, &cli.common),
     }

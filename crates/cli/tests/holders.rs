@@ -58,6 +58,11 @@ fn suspects_of(running: &Running) -> Result<Fingerprints> {
     let document = leakscope(["analyze", &pid, "--json", "--all"])?.document("analyze")?;
     let suspects = list(&document, "suspects")?;
     ensure!(number(&document, "suspect_count")? == suspects.len() as u64);
+    // What a finding explains stands there.
+    let mut suspects = suspects.clone();
+    for finding in list(&document, "findings")? {
+        suspects.extend(list(finding, "suspects")?.iter().cloned());
+    }
     let truth = running.truth();
     let map = row(list(truth, "maps")?, "owner", "main.state.sessions")?;
     let first = suspects.first().context("no suspects")?;

@@ -28,6 +28,7 @@ pub use doc::{
 pub use doc::{
     ClaimRow, CurveRow, Finding, Measure, ScenarioRow, SimulateDoc, StepRow, TraceRow, ValueRow,
 };
+pub use doc::{Confidence, EvidenceRow, FindingRow, FindingVerdict, RuleDoc, RuleRow};
 pub use doc::{FrameRow, LocalRow, ThreadGroup, ThreadKind, ThreadLocalRow, ThreadRow, ThreadsDoc};
 pub use doc::{
     GoalBy, HeldSite, LedgerDoc, LedgerRow, MappingRow, MemoryPart, PacingRow, PartRow, ProfileRow,

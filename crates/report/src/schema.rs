@@ -6,10 +6,10 @@ use crate::{
     AnalyzeDoc, DiffDoc, DoctorDoc, ExplainDoc, GoroutinesDoc, HistoDoc, MapsDoc, PsDoc,
     ReplayLine, SimulateDoc, SnapDoc, TopDoc, VerdictLine, WhyDoc,
 };
-use crate::{LedgerDoc, SitesDoc, ThreadsDoc};
+use crate::{LedgerDoc, RuleDoc, SitesDoc, ThreadsDoc};
 
 /// Every document's name and JSON Schema (draft 2020-12), by name.
-pub fn schemas() -> [(&'static str, Schema); 15] {
+pub fn schemas() -> [(&'static str, Schema); 16] {
     [
         ("analyze", schema_for!(AnalyzeDoc)),
         ("diff", schema_for!(DiffDoc)),
@@ -20,6 +20,7 @@ pub fn schemas() -> [(&'static str, Schema); 15] {
         ("ledger", schema_for!(LedgerDoc)),
         ("maps", schema_for!(MapsDoc)),
         ("ps", schema_for!(PsDoc)),
+        ("rule", schema_for!(RuleDoc)),
         ("simulate", schema_for!(SimulateDoc)),
         ("sites", schema_for!(SitesDoc)),
         ("snap", schema_for!(SnapDoc)),

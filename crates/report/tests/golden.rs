@@ -5,7 +5,7 @@ mod samples;
 use leakscope_report::{Page, Render};
 use unicode_width::UnicodeWidthStr;
 
-fn documents() -> [(&'static str, Box<dyn Render>); 16] {
+fn documents() -> [(&'static str, Box<dyn Render>); 17] {
     [
         ("analyze", Box::new(samples::analyze())),
         ("diff", Box::new(samples::diff())),
@@ -16,6 +16,7 @@ fn documents() -> [(&'static str, Box<dyn Render>); 16] {
         ("ledger", Box::new(samples::ledger())),
         ("maps", Box::new(samples::maps_doc())),
         ("ps", Box::new(samples::ps())),
+        ("rule", Box::new(samples::rule())),
         ("simulate", Box::new(samples::simulate())),
         ("sites", Box::new(samples::sites())),
         ("snap", Box::new(samples::snap())),

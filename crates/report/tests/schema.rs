@@ -38,6 +38,7 @@ fn every_document_obeys_its_schema() {
         leakscope_report::to_json(&samples::ledger()),
         leakscope_report::to_json(&samples::maps_doc()),
         leakscope_report::to_json(&samples::ps()),
+        leakscope_report::to_json(&samples::rule()),
         leakscope_report::to_json(&samples::simulate()),
         leakscope_report::to_json(&samples::sites()),
         leakscope_report::to_json(&samples::snap()),

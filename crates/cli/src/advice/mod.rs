@@ -165,6 +165,11 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
             ))
         }
         Failure::Simulate(refused) => simulate::advice(refused),
+        Failure::NoRule { id } => Advice::new(
+            "rule.unknown",
+            format!("{} is no pattern of the catalogue", Text::new(id)),
+        )
+        .fix("list the catalogue: leakscope rule"),
         Failure::Watch(error) => watch::advice(error),
         Failure::NoStore => Advice::new(
             "store.missing",

@@ -117,7 +117,7 @@ fn row(heap: &GoHeap, index: u32, goroutine: &Goroutine, retained_bytes: u64) ->
 }
 
 /// The `go` statement: the instruction before the return address (proc.go, `newproc1`; traceback.go, `printcreatedby1`).
-fn created_by(heap: &GoHeap, at: Addr) -> Option<Place> {
+pub(super) fn created_by(heap: &GoHeap, at: Addr) -> Option<Place> {
     let functions = heap.names.program().functions();
     let pc = Addr(at.0.checked_sub(1)?);
     let function = functions.find(pc)?;

@@ -1,6 +1,7 @@
 //! Documents made of a heap.
 
 pub(crate) mod diff;
+mod findings;
 mod giants;
 pub(crate) mod goroutines;
 mod jvm;
@@ -45,7 +46,10 @@ pub(crate) struct Overview {
 pub(crate) fn analyze(subject: &Subject, most: Overview) -> Result<AnalyzeDoc, Failure> {
     let heap = &subject.heap;
     let holders = Holders::of(heap)?;
-    let (suspects, suspect_count) = holders.told(Threshold::default(), most.suspects);
+    let mut findings = findings::of(&holders);
+    let (suspects, suspect_count) =
+        holders.told(Threshold::default(), most.suspects, &mut findings);
+    let (findings, finding_count) = findings::told(&holders, findings, most.suspects);
     let (leaked, suspect) = goroutines::leaked(heap);
     let mut types = types(heap, &heap.histogram().reachable);
     let type_count = types.len() as u64;
@@ -67,6 +71,8 @@ pub(crate) fn analyze(subject: &Subject, most: Overview) -> Result<AnalyzeDoc, F
             profile: heap.go().map(|_| sites::profile(heap)),
         },
         heap: totals(heap),
+        finding_count,
+        findings,
         suspect_count,
         suspects,
         type_count,

@@ -9,8 +9,9 @@ use leakscope_graph::{
 };
 use leakscope_report::{Address, EntryRow, HeldSite, HolderKind, SuspectRow, Text, Verdict};
 
-use super::{giants, sites};
+use super::findings::Found;
 use super::why::{ENDS, alike};
+use super::{giants, sites};
 use crate::heap::{AnyHeap, Owners};
 
 /// Entries from which on a place is one where many things accumulate.
@@ -38,9 +39,18 @@ impl<'a> Holders<'a> {
         found.map(|(row, _)| row).collect()
     }
 
-    /// The first `most` of them, with who allocated what they hold; and how many there are in all.
-    pub(crate) fn told(&self, threshold: Threshold, most: Option<usize>) -> (Vec<SuspectRow>, u64) {
+    /// The first `most` of them, with who allocated what they hold; and how many there are in all. Those that a finding explains
+    /// go there.
+    pub(crate) fn told(
+        &self,
+        threshold: Threshold,
+        most: Option<usize>,
+        findings: &mut [Found],
+    ) -> (Vec<SuspectRow>, u64) {
         let mut found = self.found(threshold);
+        for finding in findings {
+            finding.absorb(&mut found);
+        }
         let count = found.len() as u64;
         found.truncate(most.unwrap_or(usize::MAX));
         let rows = found.into_iter().map(|(row, joined)| SuspectRow {
@@ -178,7 +188,7 @@ impl<'a> Holders<'a> {
     }
 
     /// A node as one of several that are alike.
-    fn name_of_many(&self, node: Node) -> Text {
+    pub(super) fn name_of_many(&self, node: Node) -> Text {
         let heap = self.heap;
         match node {
             Node::Object(object) => {

@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    Amount, Head, LedgerRow, MapRow, MapSums, PacingRow, ProfileRow, SuspectRow, Text, TypeRow,
+    Amount, FindingRow, Head, LedgerRow, MapRow, MapSums, PacingRow, ProfileRow, SuspectRow, Text,
+    TypeRow,
 };
 
 /// The overview of one heap.
@@ -17,7 +18,11 @@ pub struct AnalyzeDoc {
     pub process: Process,
     /// The heap by the runtime's own accounting.
     pub heap: Heap,
-    /// Number of places where memory accumulates; `suspects` holds the most telling.
+    /// Number of findings; `findings` holds those with most bytes.
+    pub finding_count: u64,
+    /// What the catalogue of patterns found, most bytes first.
+    pub findings: Vec<FindingRow>,
+    /// Number of places where memory accumulates, without those that a finding explains; `suspects` holds the most telling.
     pub suspect_count: u64,
     /// Places where memory accumulates, the most telling first.
     pub suspects: Vec<SuspectRow>,

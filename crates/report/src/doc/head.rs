@@ -40,6 +40,8 @@ pub enum Document {
     Ledger,
     /// Simulated maps.
     Simulate,
+    /// The catalogue of patterns, or a page of it.
+    Rule,
     /// A decision of the agent.
     Explain,
 }

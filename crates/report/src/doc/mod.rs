@@ -3,6 +3,7 @@
 mod analyze;
 mod diff;
 mod doctor;
+mod findings;
 mod goroutines;
 mod head;
 mod histo;
@@ -23,6 +24,7 @@ mod why;
 pub use analyze::{AnalyzeDoc, Goroutines, Heap, Kept, Process};
 pub use diff::{CaptureRow, DiffDoc, GrowthRow};
 pub use doctor::{Check, DoctorDoc, Status};
+pub use findings::{Confidence, EvidenceRow, FindingRow, FindingVerdict, RuleDoc, RuleRow};
 pub use goroutines::{Doubt, GoroutineGroup, GoroutineRow, GoroutinesDoc, Leak, Place};
 pub use head::{
     Amount, Capture, Coverage, Document, Gap, Head, Method, SCHEMA_VERSION, Target, TargetKind,

@@ -13,7 +13,8 @@ impl Render for AnalyzeDoc {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
         opening_in_short(&mut out, page, &self.head);
-        suspects(&mut out, page, &self.suspects, self.suspect_count);
+        let total = self.finding_count.saturating_add(self.suspect_count);
+        suspects(&mut out, page, &self.findings, &self.suspects, total);
         out.push('\n');
         let rss = self.process.rss_bytes.map_or(UNKNOWN.to_owned(), bytes);
         let threads = self

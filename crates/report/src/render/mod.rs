@@ -7,6 +7,7 @@ mod analyze;
 mod diff;
 mod doctor;
 mod explain;
+mod findings;
 mod goroutines;
 mod head;
 mod histo;

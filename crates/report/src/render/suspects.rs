@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::{BAD, CAUTION, DIM, HEADER, Page};
+use super::{BAD, CAUTION, DIM, HEADER, Page, findings};
 use crate::text::{shorten, width};
-use crate::{EntryRow, SuspectRow, Verdict, bytes, count, percent, things};
+use crate::{EntryRow, FindingRow, SuspectRow, Verdict, bytes, count, percent, things};
 
 /// Columns in front of what belongs to a suspect.
 const INDENT: usize = 4;
@@ -15,9 +15,31 @@ const SITES: usize = 1;
 /// Suspects with details on the first screen; the others have a line each.
 const DETAILED: usize = 5;
 
-/// Appends the suspects with their heading, or nothing where there are none. `total` are all that were found.
-pub(super) fn suspects(out: &mut String, page: &Page, suspects: &[SuspectRow], total: u64) {
-    if suspects.is_empty() {
+/// A row of the list: what a pattern has found, or where memory accumulates for no reason that one knows.
+enum Row<'a> {
+    Finding(&'a FindingRow),
+    Suspect(&'a SuspectRow),
+}
+
+/// Appends findings and suspects as one list with its heading, or nothing where there are none. Suspects stay in their order;
+/// a finding comes before those that accumulate less. `total` are all of both that were found.
+pub(super) fn suspects(
+    out: &mut String,
+    page: &Page,
+    findings: &[FindingRow],
+    suspects: &[SuspectRow],
+    total: u64,
+) {
+    let mut rows: Vec<Row<'_>> = suspects.iter().map(Row::Suspect).collect();
+    for finding in findings {
+        let smaller = |row: &Row<'_>| match row {
+            Row::Finding(_) => false,
+            Row::Suspect(row) => row.accumulated_bytes < findings::weight(finding),
+        };
+        let at = rows.iter().position(smaller).unwrap_or(rows.len());
+        rows.insert(at, Row::Finding(finding));
+    }
+    if rows.is_empty() {
         return;
     }
     let _ = writeln!(
@@ -28,17 +50,27 @@ pub(super) fn suspects(out: &mut String, page: &Page, suspects: &[SuspectRow], t
         None => (usize::MAX, ENTRIES),
         Some(_) => (DETAILED, 1),
     };
-    for (i, row) in suspects.iter().enumerate() {
-        headline(out, page, i + 1, row);
-        if i < detailed {
-            details(out, page, row, entries);
-        } else if let Some(reason) = &row.reason {
-            let reason = reason.to_string();
-            let reason = shorten(&reason, page.columns.saturating_sub(INDENT));
-            let _ = writeln!(out, "{:INDENT$}{reason}", "");
+    for (i, row) in rows.iter().enumerate() {
+        match row {
+            Row::Finding(row) => {
+                findings::headline(out, page, i + 1, row);
+                if i < detailed {
+                    findings::details(out, page, row, page.limit.is_some());
+                }
+            }
+            Row::Suspect(row) => {
+                headline(out, page, i + 1, row);
+                if i < detailed {
+                    details(out, page, row, entries);
+                } else if let Some(reason) = &row.reason {
+                    let reason = reason.to_string();
+                    let reason = shorten(&reason, page.columns.saturating_sub(INDENT));
+                    let _ = writeln!(out, "{:INDENT$}{reason}", "");
+                }
+            }
         }
     }
-    let left = total.saturating_sub(suspects.len() as u64);
+    let left = total.saturating_sub(rows.len() as u64);
     if left > 0 {
         let _ = writeln!(out, "{DIM}and {} more (--all){DIM:#}", count(left));
     }

@@ -1,5 +1,6 @@
 //! One document of each kind, with values that strain the layout.
 
+mod findings;
 mod holders;
 mod memory;
 mod simulate;
@@ -11,6 +12,7 @@ use leakscope_report::*;
 pub(crate) use memory::{ledger, sites};
 pub(crate) use watched::explain;
 
+pub(crate) use findings::rule;
 pub(crate) use holders::{diff, goroutines, why};
 pub(crate) use simulate::simulate;
 pub(crate) use threads::threads;
@@ -234,6 +236,8 @@ pub(crate) fn analyze() -> AnalyzeDoc {
             span_bytes: 530 << 20,
             layout: None,
         },
+        finding_count: 2,
+        findings: findings::findings(),
         suspect_count: 5,
         suspects: holders::suspects(),
         type_count: 812,

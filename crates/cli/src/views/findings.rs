@@ -1,0 +1,169 @@
+//! What the catalogue of patterns finds, in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use leakscope_go::heap::GoHeap;
+use leakscope_graph::{GroupIx, HeldSet, Node, Resolver, Suspect};
+use leakscope_patterns::{Confidence as Sure, Finding, Seen, Subject, Verdict as Judged};
+use leakscope_report::{
+    Address, Confidence, EvidenceRow, FindingRow, FindingVerdict, Place, SuspectRow, Text,
+};
+
+use super::goroutines::created_by;
+use super::sites::of_held;
+use super::suspects::Holders;
+
+/// Joined objects whose allocation sites are looked at: they are alike.
+const ALIKE: usize = 16;
+
+/// A finding, and the suspects that it explains.
+pub(crate) struct Found {
+    finding: Finding,
+    suspects: Vec<SuspectRow>,
+}
+
+impl Found {
+    /// Takes those out of `suspects` that are the same thing: at the same nodes.
+    pub(super) fn absorb(&mut self, suspects: &mut Vec<(SuspectRow, Vec<Suspect>)>) {
+        let points: BTreeSet<Node> = self.finding.points.iter().copied().collect();
+        let explained = |(_, joined): &mut (SuspectRow, Vec<Suspect>)| {
+            joined.iter().all(|suspect| points.contains(&suspect.point))
+        };
+        let taken = suspects.extract_if(.., explained).map(|(row, _)| row);
+        self.suspects.extend(taken);
+    }
+}
+
+/// Everything found; nothing for a runtime that the catalogue does not know.
+pub(super) fn of(holders: &Holders<'_>) -> Vec<Found> {
+    let Some(heap) = holders.heap.go() else {
+        return Vec::new();
+    };
+    let groups = (0u32..).zip(&holders.groups.of);
+    let goroutines: BTreeMap<u32, GroupIx> = groups
+        .filter_map(|(i, owner)| Some((owner.runs?, GroupIx(i))))
+        .collect();
+    let seen = Seen {
+        heap,
+        tree: &holders.tree,
+        groups: &holders.groups.roots,
+        goroutines,
+    };
+    let found = leakscope_patterns::find(&seen).into_iter();
+    let found = found.map(|finding| Found {
+        finding,
+        suspects: Vec::new(),
+    });
+    found.collect()
+}
+
+/// The first `most` of them as rows, and how many there are.
+pub(super) fn told(
+    holders: &Holders<'_>,
+    mut found: Vec<Found>,
+    most: Option<usize>,
+) -> (Vec<FindingRow>, u64) {
+    let count = found.len() as u64;
+    found.truncate(most.unwrap_or(usize::MAX));
+    let Some(heap) = holders.heap.go() else {
+        return (Vec::new(), 0);
+    };
+    let rows = found.into_iter().map(|found| row(holders, heap, found));
+    (rows.collect(), count)
+}
+
+fn row(holders: &Holders<'_>, heap: &GoHeap, found: Found) -> FindingRow {
+    let Found { finding, suspects } = found;
+    let of = subject(holders, heap, &finding);
+    let texts = |lines: &[String]| lines.iter().map(Text::new).collect();
+    let print = finding.fingerprint.as_ref();
+    FindingRow {
+        pattern: finding.pattern.id.to_owned(),
+        title: finding.pattern.page.title().to_owned(),
+        verdict: match finding.verdict {
+            Judged::Leak => FindingVerdict::Leak,
+            Judged::Waste => FindingVerdict::Waste,
+            Judged::Suspect => FindingVerdict::Suspect,
+            Judged::NeedsSecondCapture => FindingVerdict::NeedsSecondCapture,
+        },
+        bytes: finding.bytes,
+        confidence: match finding.confidence {
+            Sure::Medium => Confidence::Medium,
+            Sure::High => Confidence::High,
+        },
+        reasons: texts(&finding.reasons),
+        fingerprint: print.map(|print| Text::new(print.to_string())),
+        holder: of.holder,
+        places: finding.places,
+        address: of.address,
+        type_: of.type_,
+        site: of.site,
+        evidence: finding
+            .evidence
+            .iter()
+            .map(|evidence| EvidenceRow {
+                what: Text::new(&evidence.what),
+                value: Text::new(&evidence.value),
+                address: evidence.at.map(Address),
+            })
+            .collect(),
+        advice: Text::new(&finding.advice),
+        change: texts(&finding.change),
+        no_help: finding.no_help.to_owned(),
+        suspects,
+    }
+}
+
+/// What a finding is about, in words.
+struct Told {
+    holder: Text,
+    address: Option<Address>,
+    type_: Option<Text>,
+    site: Option<Place>,
+}
+
+fn subject(holders: &Holders<'_>, heap: &GoHeap, finding: &Finding) -> Told {
+    let nothing = Told {
+        holder: Text::default(),
+        address: None,
+        type_: None,
+        site: None,
+    };
+    match &finding.subject {
+        Subject::Map(index) => {
+            let Some(map) = heap.maps.get(*index) else {
+                return nothing;
+            };
+            let points = finding.points.iter().copied().take(ALIKE);
+            let held = HeldSet::of(&holders.tree, points);
+            Told {
+                holder: match finding.points.first() {
+                    Some(point) if finding.places > 1 => holders.name_of_many(*point),
+                    _ => Text::new(heap.map_owner(map)),
+                },
+                address: Some(Address(map.address.0)),
+                type_: Some(Text::new(heap.names.type_name(map.type_).as_bytes())),
+                site: of_held(holders, &held).into_iter().next().map(|s| s.place),
+            }
+        }
+        Subject::Goroutines {
+            indices,
+            created_at,
+        } => {
+            let first = indices.first().and_then(|i| heap.goroutines.get(*i));
+            let functions = heap.names.program().functions();
+            let function = first.and_then(|g| functions.find(g.start_pc));
+            let name = function.map_or("unknown", |f| f.name());
+            let word = if indices.len() > 1 {
+                "goroutines"
+            } else {
+                "a goroutine"
+            };
+            Told {
+                holder: Text::new(format!("{word} of {name}")),
+                site: created_by(heap, *created_at),
+                ..nothing
+            }
+        }
+    }
+}

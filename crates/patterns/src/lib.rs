@@ -1,0 +1,90 @@
+//! The catalogue of leak patterns. Each looks for itself in a built heap, measures what it costs, says what it read, how sure
+//! that is and how to fix the code; and has a page in `docs/patterns`, which is the only text about it.
+//!
+//! A pattern sees the heap's graph, its maps, its goroutines and who holds what. It never says more than one capture
+//! can: what only time could tell is [`Verdict::NeedsSecondCapture`].
+
+mod finding;
+mod goroutine_leak;
+mod join;
+mod map_never_shrinks;
+mod map_stranded_growth;
+mod page;
+mod seen;
+
+pub use finding::{Confidence, Evidence, Finding, Subject, Verdict};
+pub use page::Page;
+pub use seen::Seen;
+
+/// One pattern of the catalogue.
+#[derive(Debug)]
+pub struct Pattern {
+    /// Its name, which never changes: `GO-MAP-NEVER-SHRINKS`.
+    pub id: &'static str,
+    /// What `leakscope rule` prints.
+    pub page: Page,
+    find: fn(&Seen<'_>, &mut Vec<Finding>),
+}
+
+/// The catalogue, by id.
+pub const CATALOGUE: [&Pattern; 3] = [
+    &goroutine_leak::PATTERN,
+    &map_never_shrinks::PATTERN,
+    &map_stranded_growth::PATTERN,
+];
+
+impl Pattern {
+    /// The pattern of that id, in whatever case it is written.
+    pub fn named(id: &str) -> Option<&'static Self> {
+        let mut all = CATALOGUE.iter().copied();
+        all.find(|pattern| pattern.id.eq_ignore_ascii_case(id))
+    }
+}
+
+/// Everything that the catalogue finds in a heap, most bytes first. Findings of one pattern whose subjects are held in the
+/// same way, such as the shards of a cache, are told as one.
+pub fn find(seen: &Seen<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    for pattern in CATALOGUE {
+        (pattern.find)(seen, &mut found);
+    }
+    join::join(seen, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_unique_and_in_order_and_found_in_any_case() {
+        let ids: Vec<&str> = CATALOGUE.iter().map(|p| p.id).collect();
+        assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
+        for id in ids {
+            let found = Pattern::named(&id.to_lowercase());
+            assert_eq!(found.map(|p| p.id), Some(id));
+        }
+        assert!(Pattern::named("GO-MAP").is_none());
+    }
+
+    #[test]
+    fn every_page_is_of_its_pattern_and_has_every_section() {
+        for pattern in CATALOGUE {
+            assert_eq!(pattern.page.id(), pattern.id);
+            assert!(!pattern.page.title().is_empty(), "{}", pattern.id);
+            let sections: Vec<&str> = pattern.page.sections().collect();
+            assert_eq!(
+                sections,
+                [
+                    "What it detects",
+                    "Why it leaks",
+                    "How it decides",
+                    "False positives",
+                    "Fix",
+                    "Evidence"
+                ],
+                "{}",
+                pattern.id
+            );
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! What patterns see.
+
+use std::collections::BTreeMap;
+
+use leakscope_go::heap::GoHeap;
+use leakscope_go::maps::MapInfo;
+use leakscope_graph::{Dominators, GroupIx, Node, RootGroups, Strength};
+
+/// A heap, and who holds what in it.
+pub struct Seen<'a> {
+    /// The heap.
+    pub heap: &'a GoHeap,
+    /// The dominator tree over `groups`.
+    pub tree: &'a Dominators,
+    /// The groups of roots.
+    pub groups: &'a RootGroups,
+    /// The group of each goroutine that has roots, by its index.
+    pub goroutines: BTreeMap<u32, GroupIx>,
+}
+
+impl Seen<'_> {
+    /// Maps that are whole, not being written, and in use: with their index.
+    pub(crate) fn maps(&self) -> impl Iterator<Item = (usize, &MapInfo)> {
+        let maps = self.heap.maps.iter().enumerate();
+        maps.filter(|(_, map)| {
+            let reached = |object| self.heap.reach.is_reached(object);
+            !map.torn && !map.incomplete && map.object.is_none_or(reached)
+        })
+    }
+
+    /// The node of a map: its header, where that is an object.
+    pub(crate) fn point(&self, map: &MapInfo) -> Vec<Node> {
+        map.object.map(Node::Object).into_iter().collect()
+    }
+
+    /// Bytes that the roots of a group alone hold, whatever their strength.
+    pub(crate) fn held(&self, group: GroupIx) -> u64 {
+        let held = |strength| self.tree.held(Node::Group(group, strength)).bytes;
+        held(Strength::Strong).saturating_add(held(Strength::Conservative))
+    }
+}
