@@ -1,5 +1,5 @@
 # The everyday commands. Each installs what it needs first and is safe to run again.
-.PHONY: demo demo-ledger demo-jvm test test-all lint install bench bench-jvm
+.PHONY: demo demo-ledger demo-jvm test test-all lint install bench bench-jvm fuzz
 
 # Attach to a leaking Go service under load and print the report.
 demo:
@@ -20,6 +20,10 @@ test:
 # The same on every supported runtime version and build.
 test-all:
 	@scripts/test.sh --all
+
+# Damaged heap dumps for ten minutes; MINUTES=60 for longer.
+fuzz:
+	@scripts/fuzz.sh $(or $(MINUTES),10)
 
 # Only what needs no toolchain besides Rust.
 lint:

@@ -78,6 +78,13 @@ impl HeapGraph {
         &self.roots[root.index()]
     }
 
+    /// Lets a root lead to another object.
+    pub fn turn_root(&mut self, root: RootIx, to: ObjIx) {
+        if let Some(root) = self.roots.get_mut(root.index()) {
+            root.to = to;
+        }
+    }
+
     /// Type of one object.
     pub fn type_of(&self, object: ObjIx) -> TypeIx {
         self.types[object.index()]

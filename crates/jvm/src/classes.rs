@@ -9,7 +9,10 @@ use crate::kind::MAX_CLASSES;
 use crate::spelling::java_name;
 
 /// Ancestors that a class may have: compilers and people stay far below.
-const MAX_ANCESTORS: usize = 1 << 10;
+const MAX_ANCESTORS: usize = 1 << 7;
+/// Fields of all classes, inherited ones counted for each: a hundred times what large servers have. Without a limit a
+/// small file could have many classes inherit the same 65,535 fields.
+const MAX_FIELDS: usize = 1 << 23;
 
 /// Fields whose values say something about the runtime's own structures. No content of a user's object is among them.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -169,6 +172,10 @@ pub(crate) struct Class {
 pub(crate) struct ClassTable {
     classes: Vec<Class>,
     by_id: FxHashMap<u64, u32>,
+    /// Fields of those whose shape is known, inherited ones counted for each.
+    fields: usize,
+    /// Classes left out because there are too many fields.
+    pub(crate) too_large: u64,
 }
 
 impl ClassTable {
@@ -222,13 +229,24 @@ impl ClassTable {
                 self.classes[number].internal = internal;
             }
         }
+        self.too_large = 0;
         for number in 0..self.classes.len() as u32 {
             if self.classes[number as usize].complete {
                 continue;
             }
             let Some(chain) = self.chain(number) else {
+                // Without all of them, or with no end of them, they say nothing.
+                self.classes[number as usize].superclass = None;
                 continue;
             };
+            let raw = chain.iter().filter_map(|c| self.get(*c).raw.as_ref());
+            let fields = self.fields + raw.map(|raw| raw.fields.len()).sum::<usize>();
+            if fields > MAX_FIELDS {
+                self.too_large += 1;
+                self.classes[number as usize].superclass = None;
+                continue;
+            }
+            self.fields = fields;
             let (shape, slots) = self.shape_of::<W>(&chain, tables);
             let referent = chain.iter().find_map(|c| {
                 let internal = self.classes[*c as usize].internal.as_str();

@@ -98,7 +98,7 @@ impl JvmHeap {
 
 /// Whether a list that grows by half (`ArrayList.grow`) comes by this capacity.
 fn is_step(capacity: u64) -> bool {
-    let grow = |capacity: &u64| Some(capacity + capacity / 2);
+    let grow = |capacity: &u64| Some(capacity.saturating_add(capacity / 2));
     let mut steps = std::iter::successors(Some(FIRST_CAPACITY), grow);
     steps.find(|step| *step >= capacity) == Some(capacity)
 }

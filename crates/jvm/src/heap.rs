@@ -1,6 +1,6 @@
 //! One JVM heap, rebuilt from a dump: the graph with its types, collections, threads, totals and what they rest on.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
 use leakscope_graph::{Columns, HeapGraph, Histogram, ObjIx, Path, Reach, Resolver};
@@ -26,6 +26,7 @@ use crate::roots::{
     Loader, RootNames, Sources as RootSources, is_soft, loader_of_class, static_fields,
 };
 use crate::sizes::{NOT_STATICS, Sizing};
+use crate::soft::forget_garbage;
 use crate::threads::{Sources as ThreadSources, Thread, Threads, text};
 use crate::types::{Sort, Types};
 
@@ -144,7 +145,7 @@ impl JvmHeap {
             tables: &dump.tables,
             aside: &aside,
             sizing: &sizing,
-            steps: Cell::new(columns.types.len() as u64),
+            steps: Cell::new((columns.types.len() + columns.edge_to.len()) as u64),
         };
         let class_of = classes_of_types(&types);
         let bounds = bounds(&dump.classes, &aside, &columns, &class_of);
@@ -157,9 +158,12 @@ impl JvmHeap {
             columns: &columns,
             aside: &aside,
             class_of: &class_of,
+            slots: RefCell::default(),
+            frames: Cell::default(),
         };
         let mut threads = Threads::read(&raw_roots, &source);
-        let listed = !threads.list.is_empty();
+        let running = threads.list.len();
+        let listed = running > 0;
         threads.add_unlisted(&thread_objects(&source), &source);
         name_threads(&mut threads.list, &source, &dump, again);
         let statics = static_fields(
@@ -169,15 +173,17 @@ impl JvmHeap {
             |name| dump.tables.text(name),
             is_static,
         );
-        let (locals, edges) = thread_locals(&threads.list, &statics, &source);
-        let weak = |kind: fn(Option<crate::classes::Referent>) -> bool| -> Vec<u32> {
+        // Threads that only the heap shows are kept by it, or garbage: so is what they keep.
+        let holding = if listed { running } else { threads.list.len() };
+        let (locals, edges) = thread_locals(&threads.list[..holding], &statics, &source);
+        let weak = |kind: fn(Option<crate::classes::Referent>) -> bool| -> Vec<(u32, u32)> {
             let of_kind = |o: &u32| {
                 source
                     .class(*o)
                     .is_some_and(|c| kind(dump.classes.get(c).referent))
             };
             let found = aside.weak.iter().filter(|(o, _)| of_kind(o));
-            found.map(|(_, referent)| *referent).collect()
+            found.copied().collect()
         };
         let soft = weak(is_soft);
         let finalizable = weak(|r| r == Some(crate::classes::Referent::Final));
@@ -187,7 +193,7 @@ impl JvmHeap {
             threads: &threads,
             statics,
             locals,
-            soft,
+            soft: soft.iter().map(|(_, referent)| *referent).collect(),
             listed,
         });
         gaps.add_many("roots that lead to no object of the dump", missing, []);
@@ -200,8 +206,9 @@ impl JvmHeap {
         root_names.name_threads(&threads.list);
         let names = Names::new(&types, &dump.classes, &dump.tables, root_names);
         detach(&mut columns, edges);
-        let graph = columns.finish(roots)?;
+        let mut graph = columns.finish(roots)?;
         let reach = Reach::of(&graph);
+        let reach = forget_garbage(&mut graph, reach, &soft);
         let histogram = Histogram::of(&graph, &reach);
         let detected = sizing.detected;
         Ok(Self {
@@ -362,7 +369,7 @@ fn detach(columns: &mut Columns, edges: Vec<(u32, usize)>) {
     }
 }
 
-fn totals(graph: &HeapGraph, reach: &Reach, finalizable: &[u32]) -> Totals {
+fn totals(graph: &HeapGraph, reach: &Reach, finalizable: &[(u32, u32)]) -> Totals {
     let mut totals = Totals::default();
     for (object, size) in graph.sizes() {
         totals.allocated.add(size);
@@ -374,7 +381,10 @@ fn totals(graph: &HeapGraph, reach: &Reach, finalizable: &[u32]) -> Totals {
             totals.unreachable.add(size);
         }
     }
-    for object in finalizable.iter().map(|o| ObjIx(*o)) {
+    let mut awaited: Vec<u32> = finalizable.iter().map(|(_, referent)| *referent).collect();
+    awaited.sort_unstable();
+    awaited.dedup();
+    for object in awaited.into_iter().map(ObjIx) {
         if !reach.is_reached(object) {
             totals.finalizable.add(graph.size(object));
         }

@@ -220,8 +220,9 @@ mod tests {
     fn near_far_and_odd_addresses_are_found() {
         check(&[4096, 4104, 4168, 4616, 4096, 9216]);
         check(&[8, 1 << 40, 1 << 60]);
-        let regions = (0..9000u64).map(|i| (i % 3 << 32) + i * 16);
+        let regions = (0..9000u64).map(|i| 4096 + ((i % 3) << 32) + i * 16);
         check(&regions.collect::<Vec<u64>>());
+        check(&[u64::MAX - 23, u64::MAX - 15, u64::MAX - 7]);
         check(&[3, 5, 9]);
         check(&[]);
         let many: Vec<u64> = (0..10_000u64).map(|i| 0x7000_0000 + i * 24).rev().collect();

@@ -22,6 +22,7 @@ mod packed;
 mod read;
 mod roots;
 mod sizes;
+mod soft;
 mod spelling;
 mod threads;
 mod types;

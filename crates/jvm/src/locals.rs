@@ -1,6 +1,6 @@
 //! Values that threads keep for themselves, by the static field that holds their `ThreadLocal`.
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::roots::{LocalValue, StaticField};
 use crate::threads::{Sources, Thread};
@@ -11,7 +11,7 @@ const MAPS: &[&str] = &["threadLocals", "inheritableThreadLocals"];
 /// What is said of a value whose `ThreadLocal` is gone, which nothing but the end of its thread or luck frees.
 const STALE: &str = "(stale: its ThreadLocal is gone)";
 
-/// Thread locals of `threads`, and the references that lead to their values, as `(object, row)`.
+/// Thread locals of `threads`, those that run, and the references that lead to their values, as `(object, row)`.
 pub(crate) fn thread_locals(
     threads: &[Thread],
     statics: &[StaticField],
@@ -25,14 +25,22 @@ pub(crate) fn thread_locals(
         .collect();
     let mut values = Vec::new();
     let mut edges = Vec::new();
+    // Each table is of one thread, and each entry in one table; a file may say otherwise.
+    let mut seen: FxHashSet<u32> = FxHashSet::default();
     for (at, thread) in threads.iter().enumerate() {
         let Some(object) = thread.object else {
             continue;
         };
         let maps = MAPS.iter().filter_map(|map| source.reference(object, map));
         for table in maps.filter_map(|map| source.reference(map, "table")) {
+            if !seen.insert(table) {
+                continue;
+            }
             for entry in source.row(table) {
                 let entry = source.columns.edge_to[entry].0;
+                if !seen.insert(entry) {
+                    continue;
+                }
                 let Some(edge) = source.edge(entry, "value") else {
                     continue;
                 };

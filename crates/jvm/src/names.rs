@@ -15,8 +15,8 @@ use crate::types::{Sort, Types};
 
 /// How a reference out of an object of one type is told.
 enum Steps {
-    /// As a field of its class: the text of each slot.
-    Fields(Vec<String>),
+    /// As a field of its class: the name of each slot, none of those that lead to a collection's machinery.
+    Fields(Vec<Option<String>>),
     /// As an element.
     Elements(String),
     /// As a static field of the class that the object stands for.
@@ -123,7 +123,11 @@ impl Names {
                 let _ = write!(expression, " -> {element}[{slot}]");
             }
             (Steps::Fields(fields), None) => {
-                expression.push_str(fields.get(slot as usize).map_or("", String::as_str));
+                let _ = match fields.get(slot as usize) {
+                    Some(Some(field)) => write!(expression, " -> {simple}.{field}"),
+                    Some(None) => write!(expression, " -> {simple}[...]"),
+                    None => Ok(()),
+                };
             }
             (Steps::Statics(class, fields), None) => {
                 // The way to a class says nothing that its name does not.
@@ -201,13 +205,10 @@ fn steps(sort: Sort, name: &str, classes: &ClassTable, tables: &Tables) -> Steps
                 return Steps::Inside;
             }
             let head = head_of(classes, number);
-            let simple = simple(name);
             let slots = class.slots.iter().map(|(_, field)| {
                 let field = tables.text(*field);
-                match head.is_some_and(|h| h.inside.contains(&field.as_str())) {
-                    true => format!(" -> {simple}[...]"),
-                    false => format!(" -> {simple}.{field}"),
-                }
+                let inside = head.is_some_and(|h| h.inside.contains(&field.as_str()));
+                (!inside).then_some(field)
             });
             Steps::Fields(slots.collect())
         }

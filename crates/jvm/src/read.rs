@@ -165,6 +165,11 @@ fn finish<const W: usize>(mut dump: Dump, splitter: Splitter<'_, W>) -> Result<D
         dump.gaps.add_all(&piece.gaps);
     }
     dump.gaps.add_many(
+        "classes left out, as all together have too many fields",
+        dump.classes.too_large,
+        std::iter::empty(),
+    );
+    dump.gaps.add_many(
         "records that are cut short",
         splitter.tables.broken,
         std::iter::empty(),

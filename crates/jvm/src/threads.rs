@@ -1,5 +1,7 @@
 //! Threads of a dump: their objects, names, stacks, and what their frames hold.
 
+use std::cell::{Cell, RefCell};
+
 use leakscope_graph::Columns;
 use rustc_hash::FxHashMap;
 
@@ -12,6 +14,8 @@ use crate::spelling::java_name;
 
 /// Threads that are told; far more than any process has.
 const MAX_THREADS: usize = 1 << 22;
+/// Frames of all stacks that are told: each thread has a stack of its own, but a file may give the same to many.
+const MAX_FRAMES: usize = 1 << 22;
 
 /// A frame of a thread's stack.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -66,19 +70,28 @@ pub(crate) struct Sources<'a> {
     pub(crate) aside: &'a Aside,
     /// The class that instances of a type are of, by type.
     pub(crate) class_of: &'a dyn Fn(u32) -> Option<u32>,
+    /// Slots looked up so far, by class and field.
+    pub(crate) slots: RefCell<FxHashMap<(u32, &'static str), Option<u32>>>,
+    /// Frames told so far.
+    pub(crate) frames: Cell<usize>,
 }
 
 impl Threads {
     /// Threads by the dump's roots, then those found in the heap only: all if the dump ends before its roots.
     pub(crate) fn read(roots: &[RawRoot], source: &Sources<'_>) -> Self {
         let mut threads = Self::default();
+        let mut by_object: FxHashMap<u64, u32> = FxHashMap::default();
         for root in roots.iter().filter(|r| r.tag == RootTag::Thread) {
             let known = threads.by_serial.contains_key(&root.thread);
             if known || threads.list.len() >= MAX_THREADS {
                 continue;
             }
-            let at = threads.list.len() as u32;
+            let next = threads.list.len() as u32;
+            let at = *by_object.entry(root.object).or_insert(next);
             threads.by_serial.insert(root.thread, at);
+            if at < next {
+                continue;
+            }
             let object = source.index.find(root.object);
             threads.list.push(Thread {
                 listed: true,
@@ -132,7 +145,8 @@ impl Sources<'_> {
     }
 
     fn stack(&self, trace: u32) -> Vec<Frame> {
-        let frames = self.tables.trace_frames(trace);
+        let left = MAX_FRAMES.saturating_sub(self.frames.get());
+        let frames = self.tables.trace_frames(trace).take(left);
         let frames = frames.map(|frame| {
             let class = self.tables.class_of_serial(frame.class_serial);
             let class = class.map_or(String::new(), |c| java_name(&self.tables.class_name(c)));
@@ -147,7 +161,9 @@ impl Sources<'_> {
                 line: frame.line,
             }
         });
-        frames.collect()
+        let frames: Vec<Frame> = frames.collect();
+        self.frames.set(self.frames.get() + frames.len());
+        frames
     }
 
     /// The class of an object.
@@ -157,14 +173,17 @@ impl Sources<'_> {
     }
 
     /// Where the field `name` of an object leads.
-    pub(crate) fn reference(&self, object: u32, name: &str) -> Option<u32> {
+    pub(crate) fn reference(&self, object: u32, name: &'static str) -> Option<u32> {
         let edge = self.edge(object, name)?;
         Some(self.columns.edge_to[edge].0)
     }
 
     /// The row of the reference in the field `name` of an object.
-    pub(crate) fn edge(&self, object: u32, name: &str) -> Option<usize> {
-        let slot = self.classes.slot(self.class(object)?, name, self.tables)?;
+    pub(crate) fn edge(&self, object: u32, name: &'static str) -> Option<usize> {
+        let class = self.class(object)?;
+        let look = || self.classes.slot(class, name, self.tables);
+        let slot = *(self.slots.borrow_mut().entry((class, name))).or_insert_with(look);
+        let slot = slot?;
         self.row(object)
             .find(|e| self.columns.edge_slot[*e] == slot)
     }

@@ -60,7 +60,8 @@ pub(crate) struct Census<'a> {
     pub(crate) tables: &'a Tables,
     pub(crate) aside: &'a Aside,
     pub(crate) sizing: &'a Sizing,
-    /// Nodes that may be walked where collections do not say how many entries they have.
+    /// Nodes and their references that may be looked at where collections do not say how many entries they have: as
+    /// many as there are.
     pub(crate) steps: Cell<u64>,
 }
 
@@ -122,8 +123,9 @@ impl Census<'_> {
                 found.push(self.measure(object, store, reading, columns));
             }
         }
-        for (outer, inner) in wrapped {
-            let at = found.binary_search_by_key(&inner, |c| c.object);
+        let place = |inner: &u32| found.binary_search_by_key(inner, |c| c.object);
+        let places: Vec<_> = wrapped.iter().map(|(_, inner)| place(inner)).collect();
+        for ((outer, inner), at) in wrapped.into_iter().zip(places) {
             let type_ = columns.types[inner as usize];
             let own = machinery
                 .entry(type_)
@@ -169,7 +171,7 @@ impl Census<'_> {
                 if tail >= head {
                     tail - head
                 } else {
-                    (tail + slots).saturating_sub(head)
+                    tail.saturating_add(slots).saturating_sub(head)
                 }
             }
             (None, Way::Array) => store.map_or(0, |s| row(columns, s).len() as u64),
@@ -214,19 +216,26 @@ impl Census<'_> {
         let cells = row(columns, object)
             .filter(|e| Some(columns.edge_slot[*e]) == reading.counters)
             .flat_map(|e| row(columns, columns.edge_to[e].0));
-        cells
+        let left = self.steps.get();
+        let mut looked = 0;
+        let counts = cells.take(usize::try_from(left).unwrap_or(usize::MAX));
+        let sum = counts
+            .inspect(|_| looked += 1)
             .filter_map(|e| self.aside.value(columns.edge_to[e].0, Field::Counter))
-            .fold(0u64, u64::wrapping_add)
+            .fold(0u64, u64::wrapping_add);
+        self.steps.set(left.saturating_sub(looked));
+        sum
     }
 
     /// Nodes of a list from its first one: along references to objects of the same type. All lists together are walked
-    /// no further than there are objects.
+    /// no further than there are objects and references.
     fn walk(&self, columns: &Columns, first: u32) -> u64 {
         let type_ = columns.types[first as usize];
         let (mut at, mut before, mut nodes) = (first, u32::MAX, 0u64);
-        let left = self.steps.get();
-        while nodes < left {
+        let mut left = self.steps.get();
+        while left > 0 {
             nodes += 1;
+            left = left.saturating_sub(1 + row(columns, at).len() as u64);
             let next = row(columns, at)
                 .map(|e| columns.edge_to[e].0)
                 .find(|to| columns.types[*to as usize] == type_ && *to != before && *to != at);
@@ -236,7 +245,7 @@ impl Census<'_> {
             before = at;
             at = next;
         }
-        self.steps.set(left - nodes);
+        self.steps.set(left);
         nodes
     }
 }

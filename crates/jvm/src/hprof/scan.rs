@@ -264,6 +264,10 @@ impl<const W: usize> Scan<'_, W> {
         }
         let before = self.out.to.len();
         for (slot, offset) in shape.references.iter().enumerate() {
+            // Offsets ascend: what is shorter than its class says has nothing behind.
+            if *offset as usize >= fields.len() {
+                break;
+            }
             let to = id_at::<W>(fields, *offset as usize);
             if to == 0 {
                 continue;

@@ -1,11 +1,19 @@
 //! Records outside of heap segments: names, loaded classes, stack frames and traces.
 
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::bytes::Cursor;
 
 /// Frames of one stack trace that are kept: the JVM's own limit for a dump is 1024 by default (`MaxJavaStackTraceDepth`).
 const MAX_FRAMES: usize = 1 << 16;
+
+/// Bytes of a name that are told. Those of class files end below 64 KiB, those of people and compilers far below this.
+const MAX_NAME: usize = 512;
+/// Bytes of names that are spelled out in all, many times what large servers have: a small file may name the same text
+/// any number of times.
+const MAX_SPELLED: u64 = 512 << 20;
 
 /// A stack frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +36,8 @@ pub(crate) struct Tables {
     serials: FxHashMap<u32, u64>,
     frames: FxHashMap<u64, RawFrame>,
     traces: FxHashMap<u32, Vec<u64>>,
+    /// Bytes of names that were spelled out.
+    spelled: AtomicU64,
     /// Records of any sort.
     pub(crate) records: u64,
     /// Records that are cut short or make no sense.
@@ -96,13 +106,20 @@ impl Tables {
         whole.then_some(())
     }
 
-    /// A name; empty where the dump lacks it.
+    /// A name, its first [`MAX_NAME`] bytes; empty where the dump lacks it, or has asked for too much.
     pub(crate) fn text(&self, id: u64) -> String {
-        let bytes = self
-            .names
-            .get(&id)
-            .map(|(at, len)| &self.text[*at..*at + *len as usize]);
-        String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned()
+        let Some((at, len)) = self.names.get(&id) else {
+            return String::new();
+        };
+        let told = (*len as usize).min(MAX_NAME);
+        if self.spelled.fetch_add(told as u64, Relaxed) > MAX_SPELLED {
+            return String::new();
+        }
+        let mut text = String::from_utf8_lossy(&self.text[*at..*at + told]).into_owned();
+        if told < *len as usize {
+            text.push_str("...");
+        }
+        text
     }
 
     /// Whether a name is this text.
