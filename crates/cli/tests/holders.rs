@@ -63,6 +63,7 @@ fn suspects_of(running: &Running) -> Result<Fingerprints> {
     for finding in list(&document, "findings")? {
         suspects.extend(list(finding, "suspects")?.iter().cloned());
     }
+    suspects.sort_by_key(|s| std::cmp::Reverse(s["accumulated_bytes"].as_u64()));
     let truth = running.truth();
     let map = row(list(truth, "maps")?, "owner", "main.state.sessions")?;
     let first = suspects.first().context("no suspects")?;

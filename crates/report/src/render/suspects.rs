@@ -33,7 +33,7 @@ pub(super) fn suspects(
     let mut rows: Vec<Row<'_>> = suspects.iter().map(Row::Suspect).collect();
     for finding in findings {
         let smaller = |row: &Row<'_>| match row {
-            Row::Finding(_) => false,
+            Row::Finding(row) => findings::weight(row) < findings::weight(finding),
             Row::Suspect(row) => row.accumulated_bytes < findings::weight(finding),
         };
         let at = rows.iter().position(smaller).unwrap_or(rows.len());
