@@ -222,13 +222,14 @@ impl<'a> Source<'a> {
             return Err(self.missing("plausible constant", "runtime._PageSize"));
         }
         let inline = "runtime.spanInlineMarkBits";
+        // Without the collector that uses them the struct is empty (mgcmark_nogreenteagc.go), if it is described at all.
         let green_tea = match self.layout(&[inline]) {
-            Ok(found) => Some(GreenTea {
+            Ok(found) if found.size > 0 => Some(GreenTea {
                 reserve: found.size.into(),
                 marks: self.field(&found, &["marks"])?,
             })
             .filter(|g| g.reserve < page_size),
-            Err(_) => None,
+            _ => None,
         };
         let arena_bits = self.arena_bits(mheap)?;
         let unless_beside = |names: &[&'static str]| match arena_bits {
