@@ -12,6 +12,10 @@ use crate::{FAILED, advice, progress};
 /// columns of the heap may come to. A heap that does not fit in spite of all ends the process.
 pub(crate) fn limit(most: Option<u64>, needed: u64) -> Result<(), Failure> {
     let Some(most) = most else { return Ok(()) };
+    #[expect(
+        clippy::exit,
+        reason = "told by the thread that watches: nobody else can end this in time"
+    )]
     let exceeded = move |resident| {
         let failure = Failure::MemoryExceeded { most, resident };
         progress::line(advice::advice(&failure).message().trim_end());

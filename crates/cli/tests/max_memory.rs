@@ -5,7 +5,7 @@ mod support;
 use std::process::Stdio;
 
 use anyhow::{Context, Result, ensure};
-use leakscope_testkit::{JVM_LAYOUTS, JvmDump};
+use leakscope_testkit::{JVM_LAYOUTS, JvmDump, skip};
 use support::{command, leakscope, obeys, status_field};
 
 /// Less than what the columns of the heap below come to.
@@ -42,7 +42,7 @@ fn a_heap_larger_than_the_bound_has_the_same_answer_within_it() -> Result<()> {
     let most = watch.join().ok().context("the watcher failed")?;
     let errors = String::from_utf8_lossy(&output.stderr);
     if errors.contains("memory.in-memory") {
-        leakscope_testkit::skip!("the folder of the dumps is kept in memory");
+        skip!("no-disk", "the folder of the dumps is kept in memory");
     }
     ensure!(output.status.success(), "{errors}");
     let mut bound: serde_json::Value = serde_json::from_slice(&output.stdout)?;
@@ -56,7 +56,7 @@ fn a_heap_larger_than_the_bound_has_the_same_answer_within_it() -> Result<()> {
     }
     ensure!(free == bound, "{free:#}\n{bound:#}");
     // On a busy machine the watcher of the bound comes late: what is asserted is that the bound has an effect.
-    ensure!(most > 0 && most <= MOST * 13 / 10, "{most} bytes resident");
+    ensure!(most > 0 && most <= MOST * 3 / 2, "{most} bytes resident");
     Ok(())
 }
 

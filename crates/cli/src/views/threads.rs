@@ -211,10 +211,12 @@ fn place(frame: &Frame) -> FrameRow {
     }
 }
 
+/// What threads of a group have in common: name, kind, state, stack.
+type Alike<'a> = (String, ThreadKind, Option<&'a str>, Vec<FrameRow>);
+
 /// Threads whose names differ by numbers only and that do the same: those that hold most first.
 fn groups(heap: &JvmHeap, listed: &[u32], rows: &[ThreadRow]) -> Vec<ThreadGroup> {
-    let mut groups: BTreeMap<(String, ThreadKind, Option<&str>, Vec<FrameRow>), ThreadGroup> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<Alike<'_>, ThreadGroup> = BTreeMap::new();
     for (number, (at, row)) in listed.iter().zip(rows).enumerate() {
         let thread = &heap.threads[*at as usize];
         let name = heap.names.group_key(&Group::Thread(*at));

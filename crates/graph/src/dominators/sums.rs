@@ -85,9 +85,12 @@ impl Sums {
 mod tests {
     use super::*;
 
+    /// What it is called, the size at each position, and whether the sums are kept in units.
+    type Shape = (&'static str, fn(usize) -> u64, bool);
+
     #[test]
     fn sums_of_all_ranges_are_those_of_their_sizes() {
-        let shapes: [(&str, fn(usize) -> u64, bool); 4] = [
+        let shapes: [Shape; 4] = [
             ("small", |i| i as u64 % 7 * 8, true),
             ("odd", |i| i as u64, false),
             ("some huge", |i| if i == 100 { 1 << 33 } else { 16 }, true),

@@ -359,15 +359,15 @@ unsafe impl GlobalAlloc for SpillAlloc {
         {
             return pointer;
         }
-        // SAFETY: `wanted` as above; both are valid for the smaller of the two sizes, and do not overlap.
-        unsafe {
-            let new = self.alloc(wanted);
-            if !new.is_null() {
-                std::ptr::copy_nonoverlapping(pointer, new, layout.size().min(size));
-                self.dealloc(pointer, layout);
-            }
-            new
+        // SAFETY: `wanted` as above, and of a size that is not zero.
+        let new = unsafe { self.alloc(wanted) };
+        if !new.is_null() {
+            // SAFETY: both are valid for the smaller of the two sizes, and do not overlap.
+            unsafe { std::ptr::copy_nonoverlapping(pointer, new, layout.size().min(size)) };
+            // SAFETY: the caller's promise about `pointer` and `layout`.
+            unsafe { self.dealloc(pointer, layout) };
         }
+        new
     }
 }
 
