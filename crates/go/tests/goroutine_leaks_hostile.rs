@@ -5,14 +5,14 @@ mod maps_support;
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use leakscope_go::goroutine_leaks::{Doubt, Verdict};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::program::Program;
 use leakscope_target::{Addr, AddrRange, CoreFile, Image, Memory, Region, Source, map_file};
-use leakscope_testkit::{BuildFlags, Fixture, Random, gcore, versions};
+use leakscope_testkit::{BuildFlags, CpuTime, Fixture, Random, gcore, versions};
 use maps_support::Case;
 use memmap2::Mmap;
 
@@ -132,7 +132,7 @@ impl Core {
     }
 
     fn heap(&self, image: Image) -> Result<Option<GoHeap>> {
-        let start = Instant::now();
+        let start = CpuTime::start();
         let heap = GoHeap::build(&self.case.program, &self.case.layouts, image, &self.threads);
         ensure!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
         // The list of spans itself may be what is missing: then there is an error, and no heap.

@@ -3,7 +3,7 @@
 mod heap_support;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use heap_support::{Heap, layouts};
@@ -13,7 +13,7 @@ use leakscope_go::types::GcMasks;
 use leakscope_target::{
     Addr, AddrRange, CoreFile, Image, Memory, Region, Source, Thread, map_file,
 };
-use leakscope_testkit::{BuildFlags, Fixture, Random, gcore, versions};
+use leakscope_testkit::{BuildFlags, CpuTime, Fixture, Random, gcore, versions};
 use memmap2::Mmap;
 
 /// Damaged images per version, places damaged in each, and the longest that one may take.
@@ -43,7 +43,7 @@ fn damaged_memory_never_stops_the_walk() -> Result<()> {
         for seed in 1..=ROUNDS {
             let mut random = Random::new(seed << 32 | 0x1234_5678);
             let image = damaged(&whole, &files, &places, &mut random)?;
-            let start = Instant::now();
+            let start = CpuTime::start();
             // The list of spans itself may be what is damaged: then there is an error, and no heap.
             if let Ok(heap) = Heap::read(image, Arc::clone(&program), &layouts, core.threads()) {
                 let masks = GcMasks::new(&heap.program, &heap.image);

@@ -4,13 +4,13 @@
 mod maps_support;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_graph::Resolver;
 use leakscope_target::{Addr, AddrRange, CoreFile, Image, Memory, Region, Source, map_file};
-use leakscope_testkit::{BuildFlags, Fixture, Random, gcore, versions};
+use leakscope_testkit::{BuildFlags, CpuTime, Fixture, Random, gcore, versions};
 use maps_support::{Case, each_core_path};
 use memmap2::Mmap;
 
@@ -77,7 +77,7 @@ fn damaged_heaps_are_walked_to_the_end() -> Result<()> {
                 let mut random = Random::new(seed << 32 | 0x1234_5678);
                 let files = [&file, &exe];
                 let image = damaged(&whole, &files, &places, &mut random)?;
-                let start = Instant::now();
+                let start = CpuTime::start();
                 // The list of spans itself may be what is damaged: then there is an error, and no heap.
                 if let Ok(heap) = GoHeap::build(&program, &layouts, image, opened.threads()) {
                     told(&heap);

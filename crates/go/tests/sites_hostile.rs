@@ -2,12 +2,12 @@
 
 mod maps_support;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_target::Addr;
-use leakscope_testkit::{BuildFlags, Fixture, Random, Running, versions};
+use leakscope_testkit::{BuildFlags, CpuTime, Fixture, Random, Running, versions};
 use maps_support::Case;
 use serde_json::Value;
 
@@ -45,7 +45,7 @@ impl Target {
             let bytes = case.image.copied_mut(Addr(*at), 8).context("not copied")?;
             bytes.copy_from_slice(&word.to_le_bytes());
         }
-        let start = Instant::now();
+        let start = CpuTime::start();
         let (heap, _) = case.heap()?;
         ensure!(start.elapsed() < PATIENCE, "took {:?}", start.elapsed());
         Ok(heap)

@@ -4,13 +4,13 @@ mod types_support;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use leakscope_go::heapbits::Masks;
 use leakscope_go::types::{GcMasks, Kind, TypeId};
 use leakscope_target::Addr;
-use leakscope_testkit::{BuildFlags, Fixture, Random, versions};
+use leakscope_testkit::{BuildFlags, CpuTime, Fixture, Random, versions};
 use object::read::elf::ElfFile64;
 use object::{Endianness, Object, ObjectSection};
 use types_support::{Case, of_file};
@@ -115,7 +115,7 @@ fn damaged_copies(exe: &Path, copy: &Path, rounds: usize) -> Result<u32> {
             bad.truncate(random.index(good.len()));
         }
         fs::write(copy, &bad)?;
-        let start = Instant::now();
+        let start = CpuTime::start();
         if let Ok(mut case) = of_file(copy) {
             ask_everything(&mut case);
             answered += 1;
