@@ -64,12 +64,13 @@ fn a_heap_larger_than_the_bound_has_the_same_answer_within_it() -> Result<()> {
 fn what_cannot_be_had_is_refused_with_numbers() -> Result<()> {
     let dump = JvmDump::take(&JVM_LAYOUTS[0], "Layouts", &["-count=20"])?;
     let path = dump.path();
-    let with = |most: &str| {
+    let with = |most: &str, folder: &str| {
         let arguments = ["analyze", "--max-memory", most];
-        support::run(command().args(arguments).arg(&path).env("TMPDIR", "/proc"))
+        support::run(command().args(arguments).arg(&path).env("TMPDIR", folder))
     };
-    with("1M")?.failed_with("memory.too-little");
-    with("1G")?.failed_with("memory.file");
+    with("1M", "/proc")?.failed_with("memory.too-little");
+    with("1G", "/proc")?.failed_with("memory.disk");
+    with("1G", "/no/such/folder")?.failed_with("memory.file");
     let of_process = leakscope([
         "analyze",
         "--max-memory",
