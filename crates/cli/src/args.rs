@@ -23,6 +23,7 @@ LEAKSCOPE_JSON=1. NO_COLOR and CLICOLOR_FORCE are honoured.
 
 EXIT STATUS
   0    done
+  1    analyze found what --fail-on names
   2    could not do it; the reason and what helps are on standard error
   130  interrupted
 
@@ -64,9 +65,9 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Show an overview of a heap: sums, top types, top maps, coverage
     #[command(
-        after_long_help = "EXAMPLES\n  leakscope analyze 4242\n  leakscope analyze core.4242 --exe ./service --json"
+        after_long_help = "EXAMPLES\n  leakscope analyze 4242\n  leakscope analyze core.4242 --exe ./service --json\n  leakscope analyze leak.lks --fail-on leak,GO-MAP-NEVER-SHRINKS --baseline before.json"
     )]
-    Analyze(HeapArgs),
+    Analyze(AnalyzeArgs),
     /// List the objects by type and by package
     #[command(
         after_long_help = "EXAMPLES\n  leakscope histo sessiond --all --retained\n  leakscope histo 4242 --json -o histo.json"
@@ -173,6 +174,46 @@ pub(crate) struct HeapArgs {
     pub(crate) target: TargetArgs,
     #[command(flatten)]
     pub(crate) rows: Rows,
+}
+
+/// Whose heap to read, how, and which findings matter.
+#[derive(Args, Debug)]
+pub(crate) struct AnalyzeArgs {
+    #[command(flatten)]
+    pub(crate) heap: HeapArgs,
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
+}
+
+/// Which findings matter.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Findings")]
+pub(crate) struct SelectionArgs {
+    /// Exit with 1 if there is one: leak, waste, ...; or a pattern
+    ///
+    /// Verdicts are leak, waste, suspect and needs-second-capture; suspect also means places where memory accumulates that
+    /// are called so. Patterns are those of leakscope rule. With --baseline, only what is new counts.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    #[arg(env = "LEAKSCOPE_FAIL_ON", hide_env = true)]
+    pub(crate) fail_on: Vec<String>,
+    /// Look for these patterns only
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    #[arg(env = "LEAKSCOPE_ONLY", hide_env = true)]
+    pub(crate) only: Vec<String>,
+    /// Do not look for these patterns
+    #[arg(long, value_name = "PATTERNS", value_delimiter = ',')]
+    #[arg(env = "LEAKSCOPE_IGNORE", hide_env = true)]
+    pub(crate) ignore: Vec<String>,
+    /// Mark what is not in an earlier --json --all document
+    #[arg(long, value_name = "FILE")]
+    #[arg(env = "LEAKSCOPE_BASELINE", hide_env = true)]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Leave out the fingerprints in FILE
+    ///
+    /// One a line; what follows # is a comment.
+    #[arg(long, value_name = "FILE")]
+    #[arg(env = "LEAKSCOPE_SUPPRESS", hide_env = true)]
+    pub(crate) suppress: Option<PathBuf>,
 }
 
 /// Whose heap to read, how, and whether to say what is held alone.

@@ -116,6 +116,20 @@ pub(crate) enum Failure {
     },
     /// What cannot be simulated.
     Simulate(crate::commands::simulate::Refused),
+    /// An earlier document that cannot be compared with.
+    Baseline {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A list of fingerprints that cannot be read.
+    Suppressions {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No pattern has this id.
     NoRule {
         /// As given.

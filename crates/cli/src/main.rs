@@ -15,6 +15,7 @@ mod memory;
 mod output;
 mod progress;
 mod read;
+mod selection;
 mod views;
 
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
@@ -27,6 +28,8 @@ use crate::args::{Cli, Command};
 use crate::failure::Failure;
 use crate::progress::{Progress, line};
 
+/// Status where something is found that was asked to fail.
+const FOUND: u8 = 1;
 /// Status for everything that could not be done, as for wrong usage.
 const FAILED: u8 = 2;
 
@@ -42,9 +45,9 @@ fn main() -> ExitCode {
     leakscope_target::release_on_panic();
     let mut progress = Progress::new(&cli.common);
     match panic::catch_unwind(AssertUnwindSafe(|| run(&cli, &mut progress))) {
-        Ok(Ok(())) => {
+        Ok(Ok(status)) => {
             progress.finish();
-            ExitCode::SUCCESS
+            status
         }
         Ok(Err(failure)) => {
             progress.finish();
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
+fn run(cli: &Cli, progress: &mut Progress) -> Result<ExitCode, Failure> {
     interrupt::install().map_err(|source| Failure::Setup {
         what: "handle signals",
         source,
@@ -70,7 +73,12 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         return Err(Failure::NoProfile { path: path.clone() });
     }
     match &cli.command {
-        Command::Analyze(args) => commands::heap::analyze(args, &cli.common, progress),
+        Command::Analyze(args) => {
+            if commands::heap::analyze(args, &cli.common, progress)? {
+                return Ok(ExitCode::from(FOUND));
+            }
+            Ok(())
+        }
         Command::Histo(args) => commands::heap::histo(args, &cli.common, progress),
         Command::Maps(args) => commands::heap::maps(args, &cli.common, progress),
         Command::Goroutines(args) => commands::heap::goroutines(args, &cli.common, progress),
@@ -89,7 +97,8 @@ fn run(cli: &Cli, progress: &mut Progress) -> Result<(), Failure> {
         Command::Rule { id } => commands::rule::run(id.as_deref(), &cli.common),
         Command::Simulate(args) => commands::simulate::run(args, &cli.common),
         Command::Completions { shell } => commands::completions::run(*shell, &cli.common),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What this process will hold is not its own: no core of it, no debugger on it, and it goes first when memory runs out.

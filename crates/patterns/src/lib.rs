@@ -41,11 +41,11 @@ impl Pattern {
     }
 }
 
-/// Everything that the catalogue finds in a heap, most bytes first. Findings of one pattern whose subjects are held in the
-/// same way, such as the shards of a cache, are told as one.
-pub fn find(seen: &Seen<'_>) -> Vec<Finding> {
+/// Everything that the patterns that are `wanted` find in a heap, most bytes first. Findings of one pattern whose subjects are
+/// held in the same way, such as the shards of a cache, are told as one.
+pub fn find(seen: &Seen<'_>, wanted: impl Fn(&Pattern) -> bool) -> Vec<Finding> {
     let mut found = Vec::new();
-    for pattern in CATALOGUE {
+    for pattern in CATALOGUE.into_iter().filter(|pattern| wanted(pattern)) {
         (pattern.find)(seen, &mut found);
     }
     join::join(seen, found)

@@ -170,6 +170,16 @@ pub(crate) fn advice(failure: &Failure) -> Advice {
             format!("{} is no pattern of the catalogue", Text::new(id)),
         )
         .fix("list the catalogue: leakscope rule"),
+        Failure::Baseline { path, why } => Advice::new(
+            "baseline.unreadable",
+            format!("{} cannot be a baseline: {why}", path.display()),
+        )
+        .fix("write one of everything: leakscope analyze TARGET --json --all -o before.json"),
+        Failure::Suppressions { path, why } => Advice::new(
+            "suppressions.unreadable",
+            format!("cannot read fingerprints from {}: {why}", path.display()),
+        )
+        .fix("give one a line, as analyze shows them: v1:0123456789abcdef # why"),
         Failure::Watch(error) => watch::advice(error),
         Failure::NoStore => Advice::new(
             "store.missing",

@@ -257,6 +257,14 @@ fn others() -> Vec<Failure> {
         Failure::NoProfile {
             path: "out\x1b.pb.gz".into(),
         },
+        Failure::Baseline {
+            path: "before\x1b.json".into(),
+            why: "it is not JSON".to_owned(),
+        },
+        Failure::Suppressions {
+            path: "known\x1b.txt".into(),
+            why: "line 2 is no fingerprint: x".to_owned(),
+        },
         Failure::NoExecutable {
             core: "core.1".into(),
             hint: Some(b"/app/s\x1bvc".to_vec()),

@@ -3,10 +3,11 @@
 use leakscope_report::Render;
 use serde::Serialize;
 
-use crate::args::{Common, DiffArgs, HeapArgs, SumsArgs, WhyArgs};
+use crate::args::{AnalyzeArgs, Common, DiffArgs, HeapArgs, SumsArgs, WhyArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::read::{Subject, read, read_one_of_many, read_with_residency, read_with_values};
+use crate::selection::Selection;
 use crate::views::Overview;
 use crate::views::diff::Sums;
 use crate::{jvm, output, views};
@@ -22,25 +23,47 @@ const MOST_WAYS: usize = 1000;
 /// Rows of a whole list's table in text; JSON has all.
 const LIST: usize = 30;
 
+/// The overview; whether it has what `--fail-on` names.
 pub(crate) fn analyze(
-    args: &HeapArgs,
+    args: &AnalyzeArgs,
     options: &Common,
     progress: &mut Progress,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
+    let selection = Selection::of(&args.selection)?;
+    let AnalyzeArgs { heap: args, .. } = args;
     let subject = read_with_residency(&args.target, progress)?;
     progress.phase("finding who holds what");
-    if options.wants_profile() {
-        return profile(&subject, options, progress);
-    }
     let rows = &args.rows;
     let (suspects, rows) = if options.json {
         (rows.of_json(Some(OVERVIEW)), rows.of_json(Some(OVERVIEW)))
     } else {
         (rows.of_text(OVERVIEW), rows.of_text(SHORT))
     };
-    let doc = views::analyze(&subject, Overview { suspects, rows })?;
+    let most = Overview { suspects, rows };
+    if options.wants_profile() {
+        let met = if selection.judges() {
+            views::analyze(&subject, &selection, most)?.1
+        } else {
+            0
+        };
+        profile(&subject, options, progress)?;
+        return Ok(told(met, progress));
+    }
+    let (doc, met) = views::analyze(&subject, &selection, most)?;
     progress.pause();
-    output::document(&doc, options, rows)
+    output::document(&doc, options, rows)?;
+    Ok(told(met, progress))
+}
+
+/// Whether anything was found that fails; says how much.
+fn told(met: u64, progress: &Progress) -> bool {
+    if met > 0 {
+        progress.remark(&format!(
+            "exit status 1: {} as --fail-on names",
+            leakscope_report::things(met, "finding")
+        ));
+    }
+    met > 0
 }
 
 pub(crate) fn histo(

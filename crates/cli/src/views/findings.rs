@@ -12,6 +12,7 @@ use leakscope_report::{
 use super::goroutines::created_by;
 use super::sites::of_held;
 use super::suspects::Holders;
+use crate::selection::Selection;
 
 /// Joined objects whose allocation sites are looked at: they are alike.
 const ALIKE: usize = 16;
@@ -23,6 +24,10 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    fn print(&self) -> Option<String> {
+        self.finding.fingerprint.as_ref().map(ToString::to_string)
+    }
+
     /// Takes those out of `suspects` that are the same thing: at the same nodes.
     pub(super) fn absorb(&mut self, suspects: &mut Vec<(SuspectRow, Vec<Suspect>)>) {
         let points: BTreeSet<Node> = self.finding.points.iter().copied().collect();
@@ -34,8 +39,8 @@ impl Found {
     }
 }
 
-/// Everything found; nothing for a runtime that the catalogue does not know.
-pub(super) fn of(holders: &Holders<'_>) -> Vec<Found> {
+/// Everything found of the patterns that `selection` wants; nothing for a runtime that the catalogue does not know.
+pub(super) fn of(holders: &Holders<'_>, selection: &Selection) -> Vec<Found> {
     let Some(heap) = holders.heap.go() else {
         return Vec::new();
     };
@@ -49,7 +54,7 @@ pub(super) fn of(holders: &Holders<'_>) -> Vec<Found> {
         groups: &holders.groups.roots,
         goroutines,
     };
-    let found = leakscope_patterns::find(&seen).into_iter();
+    let found = leakscope_patterns::find(&seen, |pattern| selection.wants(pattern)).into_iter();
     let found = found.map(|finding| Found {
         finding,
         suspects: Vec::new(),
@@ -57,9 +62,28 @@ pub(super) fn of(holders: &Holders<'_>) -> Vec<Found> {
     found.collect()
 }
 
+/// Takes those out that `selection` leaves out; how many these were.
+pub(super) fn suppress(found: &mut Vec<Found>, selection: &Selection) -> u64 {
+    let all = found.len();
+    found.retain(|found| !selection.suppresses(found.print().as_deref()));
+    (all - found.len()) as u64
+}
+
+/// How many meet a condition of `selection`.
+pub(super) fn meet(found: &[Found], selection: &Selection) -> usize {
+    let meets = |found: &&Found| {
+        let Finding {
+            pattern, verdict, ..
+        } = found.finding;
+        selection.meets(pattern, said(verdict), found.print().as_deref())
+    };
+    found.iter().filter(meets).count()
+}
+
 /// The first `most` of them as rows, and how many there are.
 pub(super) fn told(
     holders: &Holders<'_>,
+    selection: &Selection,
     mut found: Vec<Found>,
     most: Option<usize>,
 ) -> (Vec<FindingRow>, u64) {
@@ -68,8 +92,20 @@ pub(super) fn told(
     let Some(heap) = holders.heap.go() else {
         return (Vec::new(), 0);
     };
-    let rows = found.into_iter().map(|found| row(holders, heap, found));
+    let rows = found.into_iter().map(|found| FindingRow {
+        new: selection.is_new(found.print().as_deref()),
+        ..row(holders, heap, found)
+    });
     (rows.collect(), count)
+}
+
+fn said(verdict: Judged) -> FindingVerdict {
+    match verdict {
+        Judged::Leak => FindingVerdict::Leak,
+        Judged::Waste => FindingVerdict::Waste,
+        Judged::Suspect => FindingVerdict::Suspect,
+        Judged::NeedsSecondCapture => FindingVerdict::NeedsSecondCapture,
+    }
 }
 
 fn row(holders: &Holders<'_>, heap: &GoHeap, found: Found) -> FindingRow {
@@ -80,12 +116,7 @@ fn row(holders: &Holders<'_>, heap: &GoHeap, found: Found) -> FindingRow {
     FindingRow {
         pattern: finding.pattern.id.to_owned(),
         title: finding.pattern.page.title().to_owned(),
-        verdict: match finding.verdict {
-            Judged::Leak => FindingVerdict::Leak,
-            Judged::Waste => FindingVerdict::Waste,
-            Judged::Suspect => FindingVerdict::Suspect,
-            Judged::NeedsSecondCapture => FindingVerdict::NeedsSecondCapture,
-        },
+        verdict: said(finding.verdict),
         bytes: finding.bytes,
         confidence: match finding.confidence {
             Sure::Medium => Confidence::Medium,
@@ -93,6 +124,7 @@ fn row(holders: &Holders<'_>, heap: &GoHeap, found: Found) -> FindingRow {
         },
         reasons: texts(&finding.reasons),
         fingerprint: print.map(|print| Text::new(print.to_string())),
+        new: None,
         holder: of.holder,
         places: finding.places,
         address: of.address,

@@ -32,6 +32,7 @@ use crate::failure::Failure;
 use crate::head::head;
 use crate::heap::AnyHeap;
 use crate::read::Subject;
+use crate::selection::Selection;
 
 /// How much of an overview is told; `None` for all.
 #[derive(Clone, Copy, Debug)]
@@ -42,20 +43,26 @@ pub(crate) struct Overview {
     pub(crate) rows: Option<usize>,
 }
 
-/// The overview.
-pub(crate) fn analyze(subject: &Subject, most: Overview) -> Result<AnalyzeDoc, Failure> {
+/// The overview of what `selection` lets through, and how much of it meets its conditions.
+pub(crate) fn analyze(
+    subject: &Subject,
+    selection: &Selection,
+    most: Overview,
+) -> Result<(AnalyzeDoc, u64), Failure> {
     let heap = &subject.heap;
     let holders = Holders::of(heap)?;
-    let mut findings = findings::of(&holders);
-    let (suspects, suspect_count) =
-        holders.told(Threshold::default(), most.suspects, &mut findings);
-    let (findings, finding_count) = findings::told(&holders, findings, most.suspects);
+    let mut found = findings::of(&holders, selection);
+    let places = holders.places(Threshold::default(), selection, &mut found);
+    let suppressed = places.suppressed + findings::suppress(&mut found, selection);
+    let met = findings::meet(&found, selection) + places.meet(selection);
+    let (suspects, suspect_count) = places.told(&holders, most.suspects);
+    let (findings, finding_count) = findings::told(&holders, selection, found, most.suspects);
     let (leaked, suspect) = goroutines::leaked(heap);
     let mut types = types(heap, &heap.histogram().reachable);
     let type_count = types.len() as u64;
     types.truncate(most.rows.unwrap_or(usize::MAX));
     retained::of_types(&holders, &mut types);
-    Ok(AnalyzeDoc {
+    let doc = AnalyzeDoc {
         head: head_of(Document::Analyze, subject),
         process: Process {
             threads: subject.capture.threads,
@@ -75,11 +82,13 @@ pub(crate) fn analyze(subject: &Subject, most: Overview) -> Result<AnalyzeDoc, F
         findings,
         suspect_count,
         suspects,
+        suppressed,
         type_count,
         types,
         map_sums: maps::sums(heap),
         maps: maps::largest(heap, Some(&holders), most.rows),
-    })
+    };
+    Ok((doc, met as u64))
 }
 
 /// Objects by type and package, with what these retain where `retained` asks for it. The lists are cut to `limit`.

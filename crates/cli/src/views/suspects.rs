@@ -13,11 +13,43 @@ use super::findings::Found;
 use super::why::{ENDS, alike};
 use super::{giants, sites};
 use crate::heap::{AnyHeap, Owners};
+use crate::selection::Selection;
 
 /// Entries from which on a place is one where many things accumulate.
 const MANY: u64 = 64;
 /// Sharpness from which on it is so too.
 const SHARP: f64 = 0.5;
+
+/// Places where memory accumulates, each with what it was joined from.
+pub(crate) struct Places {
+    threshold: Threshold,
+    found: Vec<(SuspectRow, Vec<Suspect>)>,
+    /// How many were left out.
+    pub(crate) suppressed: u64,
+}
+
+impl Places {
+    /// How many meet a condition.
+    pub(crate) fn meet(&self, selection: &Selection) -> usize {
+        let rows = self.found.iter().map(|(row, _)| row);
+        rows.filter(|row| selection.meets_place(row)).count()
+    }
+
+    /// The first `most` of them, with who allocated what they hold; and how many there are in all.
+    pub(crate) fn told(self, holders: &Holders<'_>, most: Option<usize>) -> (Vec<SuspectRow>, u64) {
+        let count = self.found.len() as u64;
+        let found = self.found.into_iter().take(most.unwrap_or(usize::MAX));
+        let rows = found.map(|(row, joined)| SuspectRow {
+            sites: holders.sites(self.threshold, &joined),
+            ..row
+        });
+        (rows.collect(), count)
+    }
+}
+
+fn print_of(row: &SuspectRow) -> Option<String> {
+    row.fingerprint.as_ref().map(ToString::to_string)
+}
 
 /// Who holds what in a heap: the dominator tree, and the groups of roots in it.
 pub(crate) struct Holders<'a> {
@@ -39,25 +71,27 @@ impl<'a> Holders<'a> {
         found.map(|(row, _)| row).collect()
     }
 
-    /// The first `most` of them, with who allocated what they hold; and how many there are in all. Those that a finding explains
-    /// go there.
-    pub(crate) fn told(
+    /// Places above `threshold` that no finding explains: those that one does go there.
+    pub(crate) fn places(
         &self,
         threshold: Threshold,
-        most: Option<usize>,
+        selection: &Selection,
         findings: &mut [Found],
-    ) -> (Vec<SuspectRow>, u64) {
+    ) -> Places {
         let mut found = self.found(threshold);
+        for (row, _) in &mut found {
+            row.new = selection.is_new(print_of(row).as_deref());
+        }
         for finding in findings {
             finding.absorb(&mut found);
         }
-        let count = found.len() as u64;
-        found.truncate(most.unwrap_or(usize::MAX));
-        let rows = found.into_iter().map(|(row, joined)| SuspectRow {
-            sites: self.sites(threshold, &joined),
-            ..row
-        });
-        (rows.collect(), count)
+        let all = found.len();
+        found.retain(|(row, _)| !selection.suppresses(print_of(row).as_deref()));
+        Places {
+            threshold,
+            suppressed: (all - found.len()) as u64,
+            found,
+        }
     }
 
     /// Who allocated what these suspects, told as one, hold.
@@ -160,6 +194,7 @@ impl<'a> Holders<'a> {
             entry_count: suspect.all_entries,
             entries,
             sites: Vec::new(),
+            new: None,
             fingerprint,
         }
     }

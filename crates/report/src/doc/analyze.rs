@@ -26,6 +26,8 @@ pub struct AnalyzeDoc {
     pub suspect_count: u64,
     /// Places where memory accumulates, the most telling first.
     pub suspects: Vec<SuspectRow>,
+    /// Findings and places that are left out because their fingerprints are in a suppression file.
+    pub suppressed: u64,
     /// Number of types of reachable objects; `types` holds the largest.
     pub type_count: u64,
     /// The types with most bytes.

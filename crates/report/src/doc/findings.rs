@@ -57,6 +57,8 @@ pub struct FindingRow {
     pub reasons: Vec<Text>,
     /// Stays the same across runs, machines and builds of the same code; `null` where no root reaches it.
     pub fingerprint: Option<Text>,
+    /// Whether the baseline does not have it; `null` without a baseline.
+    pub new: Option<bool>,
     /// Who holds it, as an expression.
     pub holder: Text,
     /// How many places were joined; `bytes` is over all, the rest is of the one with most bytes.

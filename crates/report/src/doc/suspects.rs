@@ -64,6 +64,8 @@ pub struct SuspectRow {
     pub sites: Vec<HeldSite>,
     /// Stays the same across runs, machines and builds of the same code.
     pub fingerprint: Option<Text>,
+    /// Whether the baseline does not have it; `null` without a baseline.
+    pub new: Option<bool>,
 }
 
 /// Entries of one type.

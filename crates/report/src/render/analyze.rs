@@ -15,6 +15,10 @@ impl Render for AnalyzeDoc {
         opening_in_short(&mut out, page, &self.head);
         let total = self.finding_count.saturating_add(self.suspect_count);
         suspects(&mut out, page, &self.findings, &self.suspects, total);
+        if self.suppressed > 0 {
+            let left_out = count(self.suppressed);
+            let _ = writeln!(out, "{DIM}{left_out} left out by --suppress{DIM:#}");
+        }
         out.push('\n');
         let rss = self.process.rss_bytes.map_or(UNKNOWN.to_owned(), bytes);
         let threads = self

@@ -84,11 +84,14 @@ fn headline(out: &mut String, page: &Page, number: usize, row: &SuspectRow) {
     let size = bytes(row.accumulated_bytes);
     let share = percent(row.share);
     let before = format!("{number:>2}. ");
-    let after = if row.places > 1 {
+    let mut after = if row.places > 1 {
         format!("  ({})", things(row.places, "place"))
     } else {
         String::new()
     };
+    if row.new == Some(true) {
+        after.push_str("  new");
+    }
     let used = before.len() + verdict.len() + size.len() + share.len() + after.len() + 6;
     let holder = row.holder.to_string();
     let holder = shorten(&holder, page.columns.saturating_sub(used));

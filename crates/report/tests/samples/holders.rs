@@ -31,6 +31,7 @@ pub(crate) fn suspects() -> Vec<SuspectRow> {
         ],
         sites: super::memory::held(),
         fingerprint: Some("v1:0123456789abcdef".into()),
+        new: Some(true),
     };
     vec![
         sessions.clone(),
@@ -46,6 +47,7 @@ pub(crate) fn suspects() -> Vec<SuspectRow> {
             share: 0.0004,
             entries: vec![entry(HOSTILE, 1, 4096)],
             fingerprint: None,
+            new: None,
             ..sessions
         },
     ]

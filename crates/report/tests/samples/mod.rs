@@ -240,6 +240,7 @@ pub(crate) fn analyze() -> AnalyzeDoc {
         findings: findings::findings(),
         suspect_count: 5,
         suspects: holders::suspects(),
+        suppressed: 3,
         type_count: 812,
         types: types(),
         map_sums: SUMS,
