@@ -5,7 +5,7 @@ use std::sync::Arc;
 use leakscope_graph::{
     GraphBuilder, HeapGraph, Histogram, ObjIx, Reach, SizeRun, TooLarge, TypeIx,
 };
-use leakscope_target::{AddrRange, Fault, Image, Thread};
+use leakscope_target::{AddrRange, Fault, Image, Memory, Thread};
 
 use crate::counters::{CounterMap, CounterReader, Counters};
 use crate::coverage::{Amount, Coverage, Gaps};
@@ -15,7 +15,7 @@ use crate::goroutines::Goroutines;
 use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
 use crate::ledger::MemoryMap;
-use crate::maps::MapInfo;
+use crate::maps::{Checker, KeyCheck, MapInfo, Subjects};
 use crate::objects::Objects;
 use crate::owners::RootNames;
 use crate::program::Program;
@@ -24,7 +24,7 @@ use crate::roots::Roots;
 use crate::sites::Sites;
 use crate::specials::{SpecialKind, Specials};
 use crate::types::{GcMasks, TypeTable};
-use crate::typing::{TINY_BLOCK, Typed, UNTYPED_NOSCAN, UNTYPED_SCAN};
+use crate::typing::{Shape, TINY_BLOCK, Typed, UNTYPED_NOSCAN, UNTYPED_SCAN};
 
 /// Captured bytes between two returns of memory to the kernel while references are collected.
 const RELEASE_STEP: u64 = 8 << 20;
@@ -46,6 +46,8 @@ pub struct GoHeap {
     pub histogram: Histogram,
     /// Every map found, by address.
     pub maps: Vec<MapInfo>,
+    /// Whether their keys lie where searches look; nothing unless asked for.
+    pub keys: KeyCheck,
     /// Goroutines that are not dead.
     pub goroutines: Goroutines,
     /// Which of them are blocked for good.
@@ -112,7 +114,20 @@ impl GoHeap {
         image: Image,
         threads: &[Thread],
     ) -> Result<Self, BuildError> {
-        Self::read(program, layouts, Bytes::Released(image), threads)
+        Self::read(program, layouts, Bytes::Released(image), threads, None)
+    }
+
+    /// As [`GoHeap::build`], with a look at [`GoHeap::keys`]: for an image with values that was taken at one moment. `running` is
+    /// the process itself, where it is at hand: keys' texts that the image has not are read there.
+    pub fn build_with_keys(
+        program: &Arc<Program>,
+        layouts: &Layouts,
+        image: Image,
+        threads: &[Thread],
+        running: Option<&dyn Memory>,
+    ) -> Result<Self, BuildError> {
+        let bytes = Bytes::Released(image);
+        Self::read(program, layouts, bytes, threads, Some(running))
     }
 
     /// As [`GoHeap::build`], but `image` stays as it is: for whoever needs values too.
@@ -122,7 +137,7 @@ impl GoHeap {
         image: &Image,
         threads: &[Thread],
     ) -> Result<Self, BuildError> {
-        Self::read(program, layouts, Bytes::Kept(image), threads)
+        Self::read(program, layouts, Bytes::Kept(image), threads, None)
     }
 
     fn read(
@@ -130,6 +145,7 @@ impl GoHeap {
         layouts: &Layouts,
         mut bytes: Bytes<'_>,
         threads: &[Thread],
+        keys: Option<Option<&dyn Memory>>,
     ) -> Result<Self, BuildError> {
         let image = bytes.image();
         let mut gaps = Gaps::default();
@@ -156,6 +172,21 @@ impl GoHeap {
             statics,
             local_names,
         } = typed;
+        let keys = keys.map(|running| {
+            let subjects = Subjects {
+                program,
+                image,
+                objects: &objects,
+                maps: &maps,
+                running,
+            };
+            Checker::run(subjects, &mut types, |header| {
+                match shapes.get(header.0).shape {
+                    Shape::MapHeader(map) => kinds.get(&map).copied(),
+                    _ => None,
+                }
+            })
+        });
         let (root_names, graph_roots) =
             RootNames::new(program, &types, &statics, local_names, &roots);
         let sites = Sites::read(image, program, layouts, &roots.specials, &mut gaps);
@@ -186,6 +217,7 @@ impl GoHeap {
             reach,
             histogram,
             maps,
+            keys: keys.unwrap_or_default(),
         })
     }
 }

@@ -17,6 +17,8 @@ pub(crate) struct ClassicLayout {
     pub(crate) count: u64,
     pub(crate) flags: u64,
     pub(crate) b: u64,
+    /// `None` where only the hash of keys is out of reach without it.
+    pub(crate) hash0: Option<u64>,
     pub(crate) buckets: u64,
     pub(crate) oldbuckets: u64,
     pub(crate) nevacuate: u64,
@@ -34,6 +36,8 @@ pub(crate) struct ClassicLayout {
 pub(crate) struct SwissLayout {
     pub(crate) size: u64,
     pub(crate) used: u64,
+    /// `None` where only the hash of keys is out of reach without it.
+    pub(crate) seed: Option<u64>,
     pub(crate) dir_ptr: u64,
     pub(crate) dir_len: u64,
     pub(crate) global_depth: u64,
@@ -63,6 +67,7 @@ fn classic(debug: &DebugInfo) -> Option<ClassicLayout> {
         count: hmap("count")?,
         flags: hmap("flags")?,
         b: hmap("B")?,
+        hash0: hmap("hash0"),
         buckets: hmap("buckets")?,
         oldbuckets: hmap("oldbuckets")?,
         nevacuate: hmap("nevacuate")?,
@@ -89,6 +94,7 @@ fn swiss(debug: &DebugInfo) -> Option<SwissLayout> {
     Some(SwissLayout {
         size: debug.struct_layout("internal/runtime/maps.Map")?.size,
         used: map("used")?,
+        seed: map("seed"),
         dir_ptr: map("dirPtr")?,
         dir_len: map("dirLen")?,
         global_depth: map("globalDepth")?,

@@ -2,6 +2,7 @@
 
 mod census;
 mod classic;
+mod hash;
 mod kinds;
 mod layouts;
 mod swiss;
@@ -12,6 +13,8 @@ use leakscope_graph::{ObjIx, TypeIx};
 use leakscope_target::Addr;
 
 pub(crate) use census::Census;
+pub(crate) use hash::{Checker, Subjects};
+pub use hash::{KeyCheck, OddMap, RacedMap};
 pub(crate) use kinds::{MapKind, Walker, alloc_rules};
 pub(crate) use layouts::MapLayouts;
 pub(crate) use walk::{Part, Visitor};

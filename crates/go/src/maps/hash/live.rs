@@ -1,0 +1,64 @@
+//! Bytes of keys: from the image, or from the process as it runs on.
+//!
+//! A stop does not copy objects without pointers, so the texts of keys are not in the image of a live process. A text that a
+//! map's cell still refers to, after it was read, in an array that the map still has, was the key's while it was read.
+
+use leakscope_target::{Addr, Image, Memory};
+
+/// Longer parts of keys are not read.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Where bytes come from.
+pub(super) struct Source<'a> {
+    image: &'a Image,
+    running: Option<&'a dyn Memory>,
+    /// Reads from the running process that may still be made.
+    left: u64,
+    /// Whether anything came from there since this was last set to false.
+    pub(super) from_running: bool,
+    buffer: Vec<u8>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn new(image: &'a Image, running: Option<&'a dyn Memory>, left: u64) -> Self {
+        Self {
+            image,
+            running,
+            left,
+            from_running: false,
+            buffer: Vec::new(),
+        }
+    }
+
+    pub(super) fn image(&self) -> &'a Image {
+        self.image
+    }
+
+    /// `len` bytes at `at`.
+    pub(super) fn bytes(&mut self, at: Addr, len: u64) -> Option<&[u8]> {
+        // What is empty may point anywhere.
+        if len == 0 {
+            return Some(&[]);
+        }
+        if let Ok(bytes) = self.image.bytes(at, len) {
+            return Some(bytes);
+        }
+        if len > MAX_BYTES {
+            return None;
+        }
+        self.buffer.resize(len as usize, 0);
+        if self.image.read(at, &mut self.buffer).is_err() {
+            self.left = self.left.checked_sub(1)?;
+            self.running?.read(at, &mut self.buffer).ok()?;
+            self.from_running = true;
+        }
+        Some(&self.buffer)
+    }
+
+    /// Whether the running process still has these bytes at `at`.
+    pub(super) fn still(&mut self, at: Addr, bytes: &[u8]) -> bool {
+        self.buffer.resize(bytes.len(), 0);
+        let read = (self.running).map(|running| running.read(at, &mut self.buffer));
+        read.is_some_and(|read| read.is_ok()) && self.buffer == bytes
+    }
+}
