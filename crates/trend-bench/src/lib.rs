@@ -15,7 +15,7 @@ mod today;
 pub use fleet::{FleetCase, FleetOutcome, run_fleet};
 pub use history::{History, STEP, Sample, earlier, record};
 pub use model::Sizing;
-pub use run::{Help, Outcome, run};
+pub use run::{Errs, Help, Looks, Outcome, run};
 pub use scenario::Scenario;
 pub use table::{Bench, Score, TUNED_ON, is_right, print};
 pub use today::Rule;

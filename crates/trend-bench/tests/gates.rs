@@ -1,7 +1,7 @@
 //! The gates of the benchmark, on seeds that nothing was tuned on.
 
 use leakscope_trend::Config;
-use leakscope_trend_bench::{Bench, Help, Rule, Scenario, Score, Sizing, is_right};
+use leakscope_trend_bench::{Bench, Help, Looks, Rule, Scenario, Score, Sizing, is_right};
 
 #[test]
 fn base_sizing_meets_its_gates_by_trend_alone() {
@@ -25,7 +25,7 @@ fn tight_sizing_meets_its_gate_by_trend_alone_and_gains_by_memory_and_evidence()
     let config = Config::default();
     let alone = Score::of(&bench.engine(Help::None, &config));
     assert!(alone.f1() >= 0.85, "F1 {:.3}", alone.f1());
-    let helped = Score::of(&bench.engine(Help::MemoryAndEvidence(0.05), &config));
+    let helped = Score::of(&bench.engine(Help::MemoryAndEvidence(Looks::MEASURED), &config));
     assert!(helped.f1() >= 0.93, "F1 {:.3}", helped.f1());
 }
 

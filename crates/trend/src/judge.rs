@@ -6,6 +6,10 @@ use crate::process::floors;
 use crate::verdict::Verdict;
 use crate::{Channel, Evidence};
 
+/// How many times as long a life must have been level that was called a leak: a process that limps on at its maximum
+/// is started again by somebody within half a day.
+const ACCUSED: u32 = 6;
+
 /// One channel: its floors, and the verdict so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Judge {
@@ -21,6 +25,12 @@ pub(crate) struct Judge {
     pub(crate) growths: u32,
     /// Evaluations in a row that saw less than the verdict says.
     pub(crate) milder: u32,
+    /// Evaluations in a row that saw enough, and no growth.
+    level: u32,
+    /// Whether this life was called a leak at any time.
+    accused: bool,
+    /// Whether there has been no growth for so long that this is how it is by its nature.
+    pub(crate) level_by_nature: bool,
     pub(crate) evidence: Option<Evidence>,
 }
 
@@ -35,6 +45,9 @@ impl Judge {
             leaks: 0,
             growths: 0,
             milder: 0,
+            level: 0,
+            accused: false,
+            level_by_nature: false,
             evidence: None,
         }
     }
@@ -45,6 +58,9 @@ impl Judge {
         self.leaks = 0;
         self.growths = 0;
         self.milder = u32::MAX;
+        self.level = 0;
+        self.accused = false;
+        self.level_by_nature = false;
         self.evidence = None;
     }
 
@@ -58,6 +74,11 @@ impl Judge {
         };
         self.growths = if seen >= Verdict::Suspect {
             self.growths + 1
+        } else {
+            0
+        };
+        self.level = if seen == Verdict::Quiet {
+            self.level.saturating_add(1)
         } else {
             0
         };
@@ -81,6 +102,9 @@ impl Judge {
             self.verdict = next;
             self.milder = 0;
         }
+        self.accused |= self.verdict == Verdict::Leak;
+        let doubt = if self.accused { ACCUSED } else { 1 };
+        self.level_by_nature = self.level >= config.clear_after.saturating_mul(doubt);
         self.verdict
     }
 }

@@ -23,8 +23,13 @@ const SAME_START: Millis = 1_500;
 /// Change of the limit, as a share, from which on it is another limit.
 const SAME_LIMIT: f64 = 0.01;
 
-/// A process whose memory was this full when it ended is taken to have ended for it.
+/// A process whose memory was this full when it ended is taken to have ended for it, unless it had been level for long, as a
+/// cache at its maximum: what leaks ends sooner once it is full.
 const FULL: f64 = 0.95;
+
+/// However level: a JVM gives up where collections find less than this free (`GCHeapFreeLimit`, 2 % in
+/// `hotspot/share/gc/shared/gc_globals.hpp`, JDK 8 to 25), and may live on at its maximum.
+const EXHAUSTED: f64 = 0.98;
 
 /// Why a sample was not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -288,10 +293,15 @@ impl Process {
     fn end_life(&mut self, at: Millis, end: End, process_ended: bool) {
         let bounds = self.bounds;
         for judge in self.judges.iter_mut().flatten() {
+            let most = if judge.level_by_nature {
+                EXHAUSTED
+            } else {
+                FULL
+            };
             let full = bounds
                 .capacity(judge.channel, self.runtime)
                 .zip(judge.floors.newest())
-                .is_some_and(|(capacity, (_, newest))| newest >= FULL * capacity);
+                .is_some_and(|(capacity, (_, newest))| newest >= most * capacity);
             let by_memory = process_ended && (end == End::OutOfMemory || full);
             if !by_memory && judge.verdict != Verdict::Leak && judge.peak > 0.0 {
                 self.memory.remember(judge.channel, judge.peak);

@@ -204,6 +204,38 @@ fn what_earlier_lives_reached_is_no_leak_unless_they_were() {
     assert_eq!(run(3.0 * GIB, End::OutOfMemory), Some(alone));
 }
 
+/// A life that fills `share` of the heap in `filling` and stays there until 60 hours have passed, then a leak: in which
+/// hour of its life that is found.
+fn leak_after_a_full_life(share: f64, filling: Millis) -> Option<i64> {
+    let mut bench = Bench::new();
+    let ends = 60 * HOUR;
+    for at in (0..ends).step_by(minutes(5) as usize) {
+        let part = (at as f64 / filling as f64).min(1.0);
+        bench.floor(at, (0.1 + (share - 0.1) * part) * 4.0 * GIB);
+    }
+    bench.process.end(ends, End::Restart);
+    bench.said.clear();
+    for at in (ends..ends + 24 * HOUR).step_by(minutes(1) as usize) {
+        bench.floor(at, ramp(at - ends));
+    }
+    bench.leaked().map(|at| (at - ends) / HOUR)
+}
+
+#[test]
+fn a_life_that_was_level_for_long_is_remembered_however_full_unless_exhausted() {
+    let alone = leak_after_a_full_life(0.11, HOUR).expect("a leak");
+    let later = |hour: Option<i64>| hour.is_none_or(|h| h > alone);
+    // Loaded within an hour, and level since.
+    assert!(later(leak_after_a_full_life(0.96, HOUR)));
+    // Called a leak while it filled, and level for more than half a day since.
+    assert!(later(leak_after_a_full_life(0.96, 24 * HOUR)));
+    // Still filling, or level for some hours only after it was called a leak: that may have been its end.
+    assert_eq!(leak_after_a_full_life(0.96, 60 * HOUR), Some(alone));
+    assert_eq!(leak_after_a_full_life(0.96, 55 * HOUR), Some(alone));
+    // At its very maximum a process limps on for as long as one lets it.
+    assert_eq!(leak_after_a_full_life(0.99, HOUR), Some(alone));
+}
+
 #[test]
 fn growth_known_to_be_bounded_is_a_suspect_until_it_is_nearly_full() {
     let mut bench = Bench::new();
