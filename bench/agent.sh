@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # agent.sh [cost|memory|latency|soak]...: measures the agent's figures of docs/agent.md and prints them; all of them by default,
-# which takes about 45 minutes. `cost` and `memory` count the agent's own processor time and memory, which other work on
-# the machine hardly changes; for `latency` let it do nothing else.
+# which takes about 35 minutes. `latency` alone takes less than five, once everything is built. `cost` and `memory` count the
+# agent's own processor time and memory, which other work on the machine hardly changes; for `latency` let it do nothing else.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/apt.sh
