@@ -20,7 +20,12 @@ const EDGES: &[(&str, &[&str])] = &[
     ("leakscope-jvm", &["leakscope-graph"]),
     (
         "leakscope-patterns",
-        &["leakscope-target", "leakscope-graph", "leakscope-go"],
+        &[
+            "leakscope-target",
+            "leakscope-gomap",
+            "leakscope-graph",
+            "leakscope-go",
+        ],
     ),
     ("leakscope-report", &[]),
     (

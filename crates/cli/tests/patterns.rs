@@ -19,6 +19,8 @@ struct Plant {
     holder: &'static str,
     /// Only maps of buckets have it.
     buckets_only: bool,
+    /// Only maps of groups have it.
+    groups_only: bool,
     /// It cannot be mended in place: another process does what is advised from its start.
     twin: bool,
 }
@@ -35,11 +37,12 @@ const fn plant(
         verdict,
         holder,
         buckets_only: false,
+        groups_only: false,
         twin: false,
     }
 }
 
-const PLANTS: [Plant; 5] = [
+const PLANTS: [Plant; 7] = [
     plant(
         "drained",
         "GO-MAP-NEVER-SHRINKS",
@@ -69,6 +72,24 @@ const PLANTS: [Plant; 5] = [
             "GO-MAP-STRANDED-GROWTH",
             "needs-second-capture",
             "main.state.stranded",
+        )
+    },
+    Plant {
+        groups_only: true,
+        ..plant(
+            "deleted",
+            "GO-MAP-TOMBSTONES",
+            "waste",
+            "main.churned.deleted",
+        )
+    },
+    Plant {
+        buckets_only: true,
+        ..plant(
+            "chained",
+            "GO-MAP-OVERFLOW-CHAINS",
+            "waste",
+            "main.churned.chained",
         )
     },
 ];
@@ -125,7 +146,9 @@ fn each_pattern_is_found_with_its_bytes_and_gone_when_its_advice_is_followed() -
 fn all_at_once(version: &str) -> Result<()> {
     let mut all = spawn_all(version, "has")?;
     let buckets = all.truth()["buckets"] == true;
-    let planted = PLANTS.iter().filter(|p| buckets || !p.buckets_only);
+    let planted = PLANTS
+        .iter()
+        .filter(|p| !(p.buckets_only && !buckets || p.groups_only && buckets));
     let mut planted: Vec<&Plant> = planted.collect();
     let (mut found, document) = findings(&all)?;
     same(&found, &planted)?;

@@ -8,7 +8,7 @@ use crate::coverage::Gaps;
 use crate::goroutine_leaks::hides_references;
 use crate::heap::BuildError;
 use crate::layouts::Layouts;
-use crate::maps::{Census, MapInfo, MapLayouts, alloc_rules};
+use crate::maps::{Census, MapInfo, MapLayouts, Moved, alloc_rules};
 use crate::objects::Objects;
 use crate::program::Program;
 use crate::roots::{RootSource, Roots};
@@ -21,6 +21,7 @@ pub(crate) struct Foundation {
     pub(crate) roots: Roots,
     pub(crate) typed: Typed,
     pub(crate) maps: Vec<MapInfo>,
+    pub(crate) moved: Vec<Moved>,
     /// Some span or root could not be read, and may hold a reference.
     pub(crate) unread: bool,
 }
@@ -52,12 +53,13 @@ impl Foundation {
         let map_layouts = MapLayouts::resolve(program.debug());
         let mut census = Census::new(image, &objects, alloc, map_layouts, gaps);
         let typed = Typing::run(image, &objects, types, program, &roots, &mut census);
-        let maps = census.finish();
+        let (maps, moved) = census.finish();
         Ok(Self {
             objects,
             roots,
             typed,
             maps,
+            moved,
             unread,
         })
     }

@@ -15,7 +15,7 @@ use crate::goroutines::Goroutines;
 use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
 use crate::ledger::MemoryMap;
-use crate::maps::{Checker, KeyCheck, MapInfo, Subjects};
+use crate::maps::{Checker, KeyCheck, MapInfo, Moved, Subjects};
 use crate::objects::Objects;
 use crate::owners::RootNames;
 use crate::program::Program;
@@ -48,6 +48,8 @@ pub struct GoHeap {
     pub maps: Vec<MapInfo>,
     /// Whether their keys lie where searches look; nothing unless asked for.
     pub keys: KeyCheck,
+    /// Buckets that growths of maps have moved without clearing them, by address of the map.
+    pub moved: Vec<Moved>,
     /// Goroutines that are not dead.
     pub goroutines: Goroutines,
     /// Which of them are blocked for good.
@@ -155,6 +157,7 @@ impl GoHeap {
             roots,
             typed,
             maps,
+            moved,
             unread,
         } = Foundation::read(program, layouts, image, threads, &mut types, &mut gaps)?;
         let waits = Waits::read(WaitSource {
@@ -218,6 +221,7 @@ impl GoHeap {
             histogram,
             maps,
             keys: keys.unwrap_or_default(),
+            moved,
         })
     }
 }

@@ -23,7 +23,7 @@ enum Steps {
     /// As a field of an element of an array of values of this size.
     Array(TypeId, u64),
     /// As a field of some key or elem of a map.
-    Cells(MapKind),
+    Cells(Box<MapKind>),
     /// As a field of a captured variable.
     Captured(Vec<Captured>),
     /// Not at all: machinery between a map or channel and what it holds.
@@ -51,6 +51,8 @@ pub struct Names {
     rows: Vec<Row>,
     types: TypeTable,
     roots: RootNames,
+    /// By the type of the header.
+    maps: FxHashMap<TypeIx, MapKind>,
 }
 
 impl Names {
@@ -69,7 +71,17 @@ impl Names {
                 ..row(program, &types, kinds, info.shape, info.size)
             })
             .collect();
-        Self { rows, types, roots }
+        let headers = (0u32..).zip(shapes.iter());
+        let maps = headers.filter_map(|(i, info)| match info.shape {
+            Shape::MapHeader(map) => Some((TypeIx(i), *kinds.get(&map)?)),
+            _ => None,
+        });
+        Self {
+            maps: maps.collect(),
+            rows,
+            types,
+            roots,
+        }
     }
 
     /// Number of types: their ids are below it.
@@ -216,6 +228,11 @@ impl Names {
     /// What stands for an entry of a map whose key is not told.
     pub(crate) const ANY_KEY: &str = "[...]";
 
+    /// The kind of the maps whose headers have this type.
+    pub(crate) fn map_kind(&self, header: TypeIx) -> Option<MapKind> {
+        self.maps.get(&header).copied()
+    }
+
     /// The types.
     pub(crate) fn types_table(&self) -> &TypeTable {
         &self.types
@@ -339,7 +356,7 @@ fn cells_row(types: &TypeTable, kinds: &FxHashMap<TypeId, MapKind>, map: TypeId)
     };
     let part = |t: Option<TypeId>| t.map_or("?".to_owned(), |t| visible(types.name(t)));
     let (key, elem) = (part(kind.map(|k| k.key)), part(kind.map(|k| k.elem)));
-    let steps = kind.map_or(Steps::Unknown, Steps::Cells);
+    let steps = kind.map_or(Steps::Unknown, |kind| Steps::Cells(Box::new(kind)));
     Row {
         name: format!("map.{word}[{key}]{elem}"),
         package: String::new(),

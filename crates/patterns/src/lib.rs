@@ -8,9 +8,12 @@ mod finding;
 mod goroutine_leak;
 mod join;
 mod map_never_shrinks;
+mod map_overflow_chains;
 mod map_stranded_growth;
+mod map_tombstones;
 mod page;
 mod seen;
+mod sparse;
 
 pub use finding::{Confidence, Evidence, Finding, Subject, Verdict};
 pub use page::Page;
@@ -27,10 +30,12 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 3] = [
+pub const CATALOGUE: [&Pattern; 5] = [
     &goroutine_leak::PATTERN,
     &map_never_shrinks::PATTERN,
+    &map_overflow_chains::PATTERN,
     &map_stranded_growth::PATTERN,
+    &map_tombstones::PATTERN,
 ];
 
 impl Pattern {

@@ -5,8 +5,10 @@ use leakscope_graph::Resolver;
 
 use crate::Pattern;
 use crate::finding::{Confidence, Evidence, Finding, Subject, Verdict};
+use crate::map_tombstones::grown_by_deletions;
 use crate::page::Page;
 use crate::seen::Seen;
+use crate::sparse::{deletions_grow, few_at_a_time, given_back};
 
 pub(crate) const PATTERN: Pattern = Pattern {
     id: "GO-MAP-NEVER-SHRINKS",
@@ -16,11 +18,6 @@ pub(crate) const PATTERN: Pattern = Pattern {
     find,
 };
 
-/// Slots per entry from which on a map is called sparse. One that only grew has at most 8/3 (buckets; 8/3.25 from Go 1.22 on) or 8/3.5 (groups): a
-/// growth doubles a full array once.
-const SPARSE: u64 = 4;
-/// Maps that give back less are passed over; they count only where very many are held in the same way.
-const LEAST_EACH: u64 = 4 << 10;
 /// One of so many empty slots with the key of a deleted entry proves that the map was fuller once: a few come from the
 /// ordinary coming and going of entries.
 const STALE_SHARE: u64 = 16;
@@ -37,21 +34,10 @@ enum Past {
 
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
     for (index, map) in seen.maps() {
-        if let Some(bytes) = given_back(map) {
+        if let Some(bytes) = given_back(map).filter(|_| !grown_by_deletions(seen, map)) {
             out.push(finding(seen, index, map, bytes));
         }
     }
-}
-
-/// Bytes that rebuilding a sparse map gives back; `None` for any other.
-fn given_back(map: &MapInfo) -> Option<u64> {
-    let old = match map.structure {
-        Structure::Classic(inside) => inside.growth.map_or(0, |g| g.old_bytes),
-        Structure::Swiss(_) => 0,
-    };
-    let bytes = (map.bytes.saturating_sub(old)).saturating_sub(map.rebuilt_bytes);
-    let sparse = map.len.saturating_mul(SPARSE) <= map.slots;
-    (sparse && bytes >= LEAST_EACH).then_some(bytes)
 }
 
 fn past(map: &MapInfo) -> Past {
@@ -92,7 +78,17 @@ fn finding(seen: &Seen<'_>, index: usize, map: &MapInfo, bytes: u64) -> Finding 
                     "it was fuller: {marks} slots are marked as deleted, which only happens in full groups"
                 ));
             }
-            Confidence::High
+            // Where the runtime prunes marks, or keys say that the table was filled, nothing else leaves so much.
+            if deletions_grow(seen, map) && few_at_a_time(map) != Some(false) {
+                reasons.push(
+                    "or it never was: this release grows maps of this type for the marks of deleted entries alone, and no keys are \
+                     left that tell (GO-MAP-TOMBSTONES)"
+                        .to_owned(),
+                );
+                Confidence::Medium
+            } else {
+                Confidence::High
+            }
         }
         Past::NeverUsed => {
             reasons.push(
@@ -110,7 +106,7 @@ fn finding(seen: &Seen<'_>, index: usize, map: &MapInfo, bytes: u64) -> Finding 
             Confidence::Medium
         }
     };
-    let (advice, change) = advice(&past, map, &type_);
+    let (advice, change) = advice(seen, &past, map, &type_);
     Finding {
         pattern: &PATTERN,
         verdict: Verdict::Waste,
@@ -128,7 +124,7 @@ fn finding(seen: &Seen<'_>, index: usize, map: &MapInfo, bytes: u64) -> Finding 
     }
 }
 
-fn advice(past: &Past, map: &MapInfo, type_: &str) -> (String, Vec<String>) {
+fn advice(seen: &Seen<'_>, past: &Past, map: &MapInfo, type_: &str) -> (String, Vec<String>) {
     match past {
         Past::NeverUsed => (
             "make the map for as many entries as it gets, or without a number: it grows by itself".to_owned(),
@@ -140,13 +136,7 @@ fn advice(past: &Past, map: &MapInfo, type_: &str) -> (String, Vec<String>) {
         Past::WasFull { .. } | Past::Unknown => (
             "after the map has lost most of its entries, copy those that are left into a new one and drop the old one"
                 .to_owned(),
-            vec![
-                format!("+   fresh := make({type_}, len(m))"),
-                "+   for k, v := range m {".to_owned(),
-                "+       fresh[k] = v".to_owned(),
-                "+   }".to_owned(),
-                "+   m = fresh".to_owned(),
-            ],
+            seen.copied(type_),
         ),
     }
 }

@@ -61,13 +61,7 @@ fn finding(seen: &Seen<'_>, index: usize, map: &MapInfo, flags: u8, growth: Grow
         advice: "make the map for the entries that it gets, so that it never grows; or, once it is filled and only read, copy it \
                  into one made for them. Go 1.24 and later move all entries at once"
             .to_owned(),
-        change: vec![
-            format!("+   fresh := make({type_}, len(m))"),
-            "+   for k, v := range m {".to_owned(),
-            "+       fresh[k] = v".to_owned(),
-            "+   }".to_owned(),
-            "+   m = fresh".to_owned(),
-        ],
+        change: seen.copied(&type_),
         no_help: "reading, ranging and runtime.GC do not help: none of them moves a bucket",
         fingerprint: None,
     }

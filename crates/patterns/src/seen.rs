@@ -33,6 +33,17 @@ impl Seen<'_> {
         map.object.map(Node::Object).into_iter().collect()
     }
 
+    /// The change that copies a map of this type into a new one.
+    pub(crate) fn copied(&self, type_: &str) -> Vec<String> {
+        vec![
+            format!("+   fresh := make({type_}, len(m))"),
+            "+   for k, v := range m {".to_owned(),
+            "+       fresh[k] = v".to_owned(),
+            "+   }".to_owned(),
+            "+   m = fresh".to_owned(),
+        ]
+    }
+
     /// Bytes that the roots of a group alone hold, whatever their strength.
     pub(crate) fn held(&self, group: GroupIx) -> u64 {
         let held = |strength| self.tree.held(Node::Group(group, strength)).bytes;

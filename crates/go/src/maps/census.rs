@@ -7,12 +7,12 @@ use leakscope_target::{Addr, Image};
 use crate::coverage::Gaps;
 use crate::objects::Objects;
 
-use super::MapInfo;
 use super::classic::ClassicWalk;
 use super::kinds::{MapKind, Walker};
 use super::layouts::MapLayouts;
 use super::swiss::SwissWalk;
 use super::walk::{Visitor, Walk};
+use super::{MapInfo, Moved};
 
 /// The census under way.
 pub(crate) struct Census<'a> {
@@ -23,6 +23,7 @@ pub(crate) struct Census<'a> {
     pub(crate) gaps: &'a mut Gaps,
     budget: u64,
     maps: Vec<MapInfo>,
+    moved: Vec<Moved>,
 }
 
 impl<'a> Census<'a> {
@@ -43,6 +44,7 @@ impl<'a> Census<'a> {
             // functions keep on their stacks come on top and are at most a group each.
             budget: objects.totals().span_bytes.saturating_mul(2),
             maps: Vec::new(),
+            moved: Vec::new(),
         }
     }
 
@@ -66,10 +68,15 @@ impl<'a> Census<'a> {
             }
             Walker::Swiss(layout, _) => SwissWalk::run(&mut walk, layout, &kind.cell, visitor, at),
         };
-        let Some(walked) = walked else { return };
+        let Some(mut walked) = walked else { return };
         let Some(structure) = walked.structure else {
             return;
         };
+        if let Some(mut moved) = walked.moved.take() {
+            moved.parts.sort_unstable();
+            moved.buckets.sort_unstable();
+            self.moved.push(moved);
+        }
         self.maps.push(MapInfo {
             address: at,
             object: self.objects.find(at.0).map(|hit| ObjIx(hit.obj)),
@@ -81,15 +88,17 @@ impl<'a> Census<'a> {
             bytes: walked.bytes,
             rebuilt_bytes: kind.footprint(walked.len).total(),
             stale_keys: kind.cell.keys_stay.then_some(walked.stale_keys),
+            touched: walked.touched,
             torn: walked.writing || (!walked.incomplete && walked.cells != walked.len),
             incomplete: walked.incomplete,
         });
     }
 
-    /// Every map, by address.
-    pub(crate) fn finish(self) -> Vec<MapInfo> {
-        let mut maps = self.maps;
+    /// Every map, and what growths have moved without clearing it, by address.
+    pub(crate) fn finish(self) -> (Vec<MapInfo>, Vec<Moved>) {
+        let (mut maps, mut moved) = (self.maps, self.moved);
         maps.sort_by_key(|m| m.address);
-        maps
+        moved.sort_by_key(|m| m.map);
+        (maps, moved)
     }
 }

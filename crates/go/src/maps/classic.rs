@@ -9,8 +9,10 @@ use leakscope_target::Addr;
 
 use super::layouts::ClassicLayout;
 use super::walk::{CellShape, NEARLY_EMPTY, Part, Visitor, Walk, Walked, byte, word};
-use super::{Classic, Growth, Structure};
+use super::{Classic, Growth, Moved, Structure};
 
+/// `oldIterator` of `hmap.flags`.
+const OLD_ITERATOR: u8 = 2;
 /// `sameSizeGrow` of `hmap.flags`.
 const SAME_SIZE_GROW: u8 = 8;
 /// `hashWriting` of `hmap.flags`.
@@ -95,6 +97,14 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         }
         if let Some(old_b) = old_b.filter(|_| !old.is_nil()) {
             let (before, longest) = (this.walked.bytes, this.inside.longest_chain);
+            if flags & OLD_ITERATOR != 0 && !shape.noscan {
+                this.walked.moved = Some(Moved {
+                    map: at,
+                    parts: vec![old],
+                    buckets: Vec::new(),
+                    bucket_bytes: shape.size,
+                });
+            }
             done &= this.array(old, old_b).is_some();
             this.inside.longest_chain = longest;
             this.inside.growth = Some(Growth {
@@ -136,9 +146,11 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         self.walk.spend(len, at)?;
         let array = Array { at, bytes };
         let mut done = Some(());
-        for bucket in bytes.get(..len as usize)?.chunks_exact(size as usize) {
+        let buckets = bytes.get(..len as usize)?.chunks_exact(size as usize);
+        for (bucket, place) in buckets.zip((at.0..).step_by(size as usize)) {
             let evacuated = EVACUATED.contains(&byte(bucket, 0));
             self.cells(bucket, evacuated);
+            self.moved(Addr(place), evacuated);
             let next = Addr(word(bucket, size - 8));
             if !next.is_nil() {
                 done = self.chain(&array, next, evacuated).and(done);
@@ -170,6 +182,9 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
                 Some(bucket) => bucket,
                 None => {
                     self.part(at, Part::Cells);
+                    if let Some(moved) = &mut self.walked.moved {
+                        moved.parts.push(at);
+                    }
                     self.walk
                         .bytes(at, size, "map overflow bucket not in the image")?
                 }
@@ -179,9 +194,16 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             length = length.saturating_add(1);
             self.inside.longest_chain = self.inside.longest_chain.max(length);
             self.cells(bucket, evacuated);
+            self.moved(at, evacuated);
             at = Addr(word(bucket, size - 8));
         }
         Some(())
+    }
+
+    fn moved(&mut self, bucket: Addr, evacuated: bool) {
+        if let Some(moved) = self.walked.moved.as_mut().filter(|_| evacuated) {
+            moved.buckets.push(bucket);
+        }
     }
 
     /// Counts a bucket's filled cells and shows them. Cells of a bucket that was moved count in the new array only, but
@@ -201,7 +223,7 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             }
         }
         if self.shape.keys_stay && !evacuated && in_use.count_ones() <= NEARLY_EMPTY {
-            self.walked.stale_keys += self.shape.stale_keys(bucket, in_use);
+            self.walked.nearly_empty(self.shape, bucket, in_use);
         }
     }
 

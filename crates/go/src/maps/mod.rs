@@ -5,6 +5,7 @@ mod classic;
 mod hash;
 mod kinds;
 mod layouts;
+mod shape;
 mod swiss;
 mod walk;
 mod wanted;
@@ -17,6 +18,7 @@ pub(crate) use hash::{Checker, Subjects};
 pub use hash::{KeyCheck, OddMap, RacedMap};
 pub(crate) use kinds::{MapKind, Walker, alloc_rules};
 pub(crate) use layouts::MapLayouts;
+pub use shape::{Assign, MapShape};
 pub(crate) use walk::{Part, Visitor};
 pub use wanted::noscan_cells;
 
@@ -82,6 +84,32 @@ pub struct Swiss {
     pub tombstones: u64,
 }
 
+/// How many slots of nearly empty groups or buckets were ever in use, by the keys that are left in them: counted where
+/// [`MapInfo::stale_keys`] are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Touched {
+    /// Groups or buckets counted: with at most two filled slots of eight.
+    pub groups: u64,
+    /// Their slots that are filled or hold the bytes of a key.
+    pub slots: u64,
+    /// The sum of the squares of these numbers, group by group.
+    pub squares: u64,
+}
+
+/// Buckets that the growth of a map has moved, but whose cells it did not clear: an iteration had begun before, and might need
+/// them (`evacuate` in `runtime/map.go`, Go 1.21 to 1.23).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Moved {
+    /// Address of the map's header.
+    pub map: Addr,
+    /// The old array, and overflow buckets outside of it, by address.
+    pub parts: Vec<Addr>,
+    /// The buckets, in any part, by address.
+    pub buckets: Vec<Addr>,
+    /// Bytes of a bucket.
+    pub bucket_bytes: u64,
+}
+
 /// One map.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct MapInfo {
@@ -107,6 +135,8 @@ pub struct MapInfo {
     /// were deleted there and never replaced. `None` where the runtime clears deleted keys: those with pointers or of more
     /// than 128 bytes (`mapdelete` in `runtime/map.go`, `table.Delete` in `internal/runtime/maps/table.go`, Go 1.21 to 1.27).
     pub stale_keys: Option<u64>,
+    /// Slots of nearly empty groups or buckets that were ever in use; nothing where deleted keys are cleared.
+    pub touched: Touched,
     /// The map was being written, or its count and its cells disagree.
     pub torn: bool,
     /// Part of it could not be read: `cells` and `bytes` are lower bounds.

@@ -149,7 +149,7 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
             if self.shape.keys_stay && full.count_ones() <= NEARLY_EMPTY {
                 // One bit a byte, the top one: gathered into the eight lowest.
                 let filled = (full >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56;
-                self.walked.stale_keys += self.shape.stale_keys(group, filled as u8);
+                self.walked.nearly_empty(self.shape, group, filled as u8);
             }
             while self.shape.visit && full != 0 {
                 let i = u64::from(full.trailing_zeros() / 8);

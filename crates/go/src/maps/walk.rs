@@ -4,7 +4,7 @@ use leakscope_goabi::GROUP_SLOTS;
 use leakscope_target::{Addr, Image};
 
 use crate::coverage::Gaps;
-use crate::maps::Structure;
+use crate::maps::{Moved, Structure, Touched};
 use crate::objects::{Hit, Objects};
 
 /// A part of a map that is a heap object of its own.
@@ -88,7 +88,7 @@ impl CellShape {
 }
 
 /// What one walk found, without the map's identity.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Walked {
     pub(crate) len: u64,
     pub(crate) cells: u64,
@@ -98,8 +98,22 @@ pub(crate) struct Walked {
     pub(crate) bytes: u64,
     /// Empty cells of nearly empty groups or buckets that hold the bytes of a key.
     pub(crate) stale_keys: u64,
+    pub(crate) touched: Touched,
+    pub(crate) moved: Option<Moved>,
     pub(crate) writing: bool,
     pub(crate) incomplete: bool,
+}
+
+impl Walked {
+    /// Counts the keys that are left in a nearly empty group or bucket, of which the cells in `filled` are in use.
+    pub(crate) fn nearly_empty(&mut self, shape: &CellShape, bytes: &[u8], filled: u8) {
+        let stale = shape.stale_keys(bytes, filled);
+        let touched = stale + u64::from(filled.count_ones());
+        self.stale_keys += stale;
+        self.touched.groups += 1;
+        self.touched.slots += touched;
+        self.touched.squares += touched * touched;
+    }
 }
 
 /// One walk's access to the heap.

@@ -1,0 +1,134 @@
+//! What all maps of one type have in common, for whoever judges maps.
+
+use crate::heap::GoHeap;
+use crate::types::{Kind, TypeId, TypeTable};
+
+use super::MapInfo;
+use super::kinds::{MapKind, Walker};
+
+/// Types inside types deeper than this are not looked into: no program has such keys, and looking is recursive.
+const MAX_DEPTH: u32 = 16;
+/// Keys of more fields than this are not looked into: none that long has a function of its own.
+const MAX_FIELDS: usize = 64;
+
+/// The function that the compiler calls for `m[k] = v` (`cmd/compile/internal/walk.mapfast`, Go 1.21 to 1.27).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Assign {
+    /// `mapassign_fast32`: keys of four bytes that are compared as memory.
+    Fast32,
+    /// `mapassign_fast64`: of eight.
+    Fast64,
+    /// `mapassign_fast64ptr`: pointers.
+    Fast64Pointer,
+    /// `mapassign_faststr`: strings.
+    FastString,
+    /// `mapassign`: any other, and all maps whose elems are indirect.
+    General,
+}
+
+/// What all maps of one type have in common.
+#[derive(Clone, Copy, Debug)]
+pub struct MapShape {
+    kind: MapKind,
+    assign: Assign,
+}
+
+impl MapShape {
+    pub(crate) fn of(types: &TypeTable, kind: MapKind) -> Self {
+        let general = kind.indirect_elem;
+        Self {
+            assign: if general {
+                Assign::General
+            } else {
+                assign(types, kind.key)
+            },
+            kind,
+        }
+    }
+
+    /// How entries are assigned.
+    pub fn assign(&self) -> Assign {
+        self.assign
+    }
+
+    /// Twice the entries per bucket at which a map of buckets grows (`runtime.loadFactorNum`); `None` for groups.
+    pub fn load_factor_num(&self) -> Option<u64> {
+        match self.kind.walker {
+            Walker::Classic(layout, _) => Some(layout.load_factor_num),
+            Walker::Swiss(..) => None,
+        }
+    }
+}
+
+fn assign(types: &TypeTable, key: TypeId) -> Assign {
+    match (compared(types, key, 0), types.size(key)) {
+        (Compared::Text, _) => Assign::FastString,
+        (Compared::Memory, 4) => Assign::Fast32,
+        (Compared::Memory, 8) if types.slots(key).is_empty() => Assign::Fast64,
+        (Compared::Memory, 8) => Assign::Fast64Pointer,
+        _ => Assign::General,
+    }
+}
+
+/// How two values are compared (`cmd/compile/internal/types.AlgType`).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    Memory,
+    Text,
+    Special,
+}
+
+fn compared(types: &TypeTable, type_: TypeId, depth: u32) -> Compared {
+    if depth > MAX_DEPTH {
+        return Compared::Special;
+    }
+    match types.kind(type_) {
+        Kind::Bool
+        | Kind::Int
+        | Kind::Uint
+        | Kind::Uintptr
+        | Kind::Pointer(_)
+        | Kind::UnsafePointer
+        | Kind::Chan(_) => Compared::Memory,
+        Kind::String => Compared::Text,
+        Kind::Array { len: 0, .. } => Compared::Memory,
+        Kind::Array { elem, len } => match compared(types, elem, depth + 1) {
+            Compared::Memory => Compared::Memory,
+            one if len == 1 => one,
+            _ => Compared::Special,
+        },
+        Kind::Struct => fields(types, type_, depth),
+        _ => Compared::Special,
+    }
+}
+
+fn fields(types: &TypeTable, type_: TypeId, depth: u32) -> Compared {
+    let fields = types.fields(type_);
+    if fields.iter().any(|field| field.name == "_") || fields.len() > MAX_FIELDS {
+        return Compared::Special;
+    }
+    if let [only] = fields.as_slice() {
+        return compared(types, only.type_, depth + 1);
+    }
+    let mut end = 0;
+    for field in &fields {
+        // Bytes between fields are not compared.
+        if field.offset != end || compared(types, field.type_, depth + 1) != Compared::Memory {
+            return Compared::Special;
+        }
+        end += types.size(field.type_);
+    }
+    if end == types.size(type_) {
+        Compared::Memory
+    } else {
+        Compared::Special
+    }
+}
+
+impl GoHeap {
+    /// What a map's type says; `None` for a map of another heap.
+    pub fn map_shape(&self, map: &MapInfo) -> Option<MapShape> {
+        let kind = self.names.map_kind(map.type_)?;
+        Some(MapShape::of(self.names.types_table(), kind))
+    }
+}
