@@ -21,6 +21,8 @@ struct Plant {
     buckets_only: bool,
     /// Only maps of groups have it.
     groups_only: bool,
+    /// Only releases with `runtime.AddCleanup` have it.
+    cleanups_only: bool,
     /// It cannot be mended in place: another process does what is advised from its start.
     twin: bool,
 }
@@ -38,11 +40,40 @@ const fn plant(
         holder,
         buckets_only: false,
         groups_only: false,
+        cleanups_only: false,
         twin: false,
     }
 }
 
-const PLANTS: [Plant; 7] = [
+const PLANTS: [Plant; 11] = [
+    // First mended: no other finalizer runs until then.
+    plant(
+        "stalled",
+        "GO-FINALIZER-STALLED",
+        "suspect",
+        "what waits behind main.slow",
+    ),
+    plant(
+        "cycles",
+        "GO-FINALIZER-CYCLE",
+        "leak",
+        "main.node with the finalizer main.closeNode",
+    ),
+    plant(
+        "chain",
+        "GO-FINALIZER-CHAIN",
+        "waste",
+        "main.node with the finalizer main.closeLink",
+    ),
+    Plant {
+        cleanups_only: true,
+        ..plant(
+            "cleanups",
+            "GO-CLEANUP-SELF",
+            "leak",
+            "main.watched with a cleanup",
+        )
+    },
     plant(
         "drained",
         "GO-MAP-NEVER-SHRINKS",
@@ -146,9 +177,11 @@ fn each_pattern_is_found_with_its_bytes_and_gone_when_its_advice_is_followed() -
 fn all_at_once(version: &str) -> Result<()> {
     let mut all = spawn_all(version, "has")?;
     let buckets = all.truth()["buckets"] == true;
+    let cleanups = all.truth()["cleanups"] == true;
     let planted = PLANTS
         .iter()
-        .filter(|p| !(p.buckets_only && !buckets || p.groups_only && buckets));
+        .filter(|p| !(p.buckets_only && !buckets || p.groups_only && buckets))
+        .filter(|p| cleanups || !p.cleanups_only);
     let mut planted: Vec<&Plant> = planted.collect();
     let (mut found, document) = findings(&all)?;
     same(&found, &planted)?;

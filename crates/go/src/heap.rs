@@ -9,6 +9,7 @@ use leakscope_target::{AddrRange, Fault, Image, Memory, Thread};
 
 use crate::counters::{CounterMap, CounterReader, Counters};
 use crate::coverage::{Amount, Coverage, Gaps};
+use crate::finalizers::Finalizers;
 use crate::foundation::Foundation;
 use crate::goroutine_leaks::{GoroutineLeaks, WaitSource, Waits, hides_references};
 use crate::goroutines::Goroutines;
@@ -54,6 +55,8 @@ pub struct GoHeap {
     pub goroutines: Goroutines,
     /// Which of them are blocked for good.
     pub leaks: GoroutineLeaks,
+    /// Finalizers and cleanups.
+    pub finalizers: Finalizers,
     /// Where objects lie in the target.
     pub objects: Objects,
     /// Where they were allocated, as far as the runtime has sampled it.
@@ -193,6 +196,7 @@ impl GoHeap {
         let (root_names, graph_roots) =
             RootNames::new(program, &types, &statics, local_names, &roots);
         let sites = Sites::read(image, program, layouts, &roots.specials, &mut gaps);
+        let finalizers = Finalizers::of(image, &roots);
         let memory = MemoryMap::read(image, layouts, threads);
         let counters = Arc::new(CounterMap::resolve(program.debug()));
         let counters = CounterReader::new(counters, program.bias()).sample(image);
@@ -212,6 +216,7 @@ impl GoHeap {
             names: Names::new(program, types, &shapes, &kinds, root_names),
             goroutines: roots.goroutines,
             leaks,
+            finalizers,
             objects,
             sites,
             memory,

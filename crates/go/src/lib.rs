@@ -9,6 +9,7 @@ pub mod counters;
 pub mod coverage;
 pub mod dwarf;
 pub mod error;
+pub mod finalizers;
 mod foundation;
 pub mod goroutine_leaks;
 pub mod goroutines;

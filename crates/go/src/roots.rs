@@ -119,6 +119,10 @@ pub struct Roots {
     pub specials: Specials,
     /// Calls that the runtime will make: finalizers and cleanups, due or not.
     pub calls: Vec<Call>,
+    /// Number of finalizers that are due.
+    pub due_finalizers: u64,
+    /// Number of cleanups that are due, where they have a queue of their own.
+    pub due_cleanups: u64,
     /// Goroutines that are not dead.
     pub goroutines: Goroutines,
 }
@@ -177,6 +181,7 @@ impl Roots {
             objects: source.objects,
             roots: Vec::new(),
             calls: Vec::new(),
+            due: (0, 0),
             gaps,
         };
         globals(&source, &mut found);
@@ -198,10 +203,14 @@ impl Roots {
                 .add("processor that cannot be read", at_of(fault));
         }
         let goroutines = goroutines::read(&source, &mut found);
-        let Found { roots, calls, .. } = found;
+        let Found {
+            roots, calls, due, ..
+        } = found;
         Self {
             roots,
             calls,
+            due_finalizers: due.0,
+            due_cleanups: due.1,
             specials,
             goroutines,
         }
@@ -213,6 +222,8 @@ pub(crate) struct Found<'a> {
     pub(crate) objects: &'a Objects,
     roots: Vec<Root>,
     calls: Vec<Call>,
+    /// Finalizers and cleanups that are due.
+    due: (u64, u64),
     pub(crate) gaps: &'a mut Gaps,
 }
 
@@ -355,6 +366,7 @@ fn finalizer_queue(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(),
             .unwrap_or_default();
         let count = block.count.get(record) as usize;
         for finalizer in entries.chunks_exact(entry.size.max(1) as usize).take(count) {
+            found.due.0 += 1;
             for field in [entry.func, entry.arg, entry.fint, entry.ot] {
                 found.add(field.get(finalizer), RootKind::FinalizerQueue);
             }
@@ -392,6 +404,7 @@ fn cleanup_queue(source: &RootSource<'_>, found: &mut Found<'_>) -> Result<(), F
             .unwrap_or_default();
         let count = header.count.get(record) as usize;
         for entry in entries.chunks_exact(entry_size).take(count) {
+            found.due.1 += 1;
             cleanup(layouts, entry, RootKind::CleanupQueue, found);
         }
         at = Addr(header.all_link.get(record));

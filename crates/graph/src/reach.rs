@@ -25,6 +25,8 @@ pub(crate) enum Parent {
 pub struct Reach {
     reached: FixedBitSet,
     strong: FixedBitSet,
+    /// What strong roots of lower ranks reach, by rank.
+    before: Vec<(u8, FixedBitSet)>,
     /// Edge row, or number of edges + root; [`UNREACHED`] elsewhere.
     parent: Vec<u32>,
     edges: u32,
@@ -32,12 +34,13 @@ pub struct Reach {
 
 impl Reach {
     /// Breadth first from the strong roots, rank by rank, then from the conservative ones.
-    /// Memory: 4 bytes and 2 bits per object, plus the widest frontier.
+    /// Memory: 4 bytes per object, 2 bits and one for each rank, plus the widest frontier.
     pub fn of(graph: &HeapGraph) -> Self {
         let n = graph.objects() as usize;
         let mut reach = Self {
             reached: FixedBitSet::with_capacity(n),
             strong: FixedBitSet::new(),
+            before: Vec::new(),
             parent: vec![UNREACHED; n],
             edges: graph.edges(),
         };
@@ -62,6 +65,9 @@ impl Reach {
             if level(same[0]).0 == Strength::Conservative && !strong_done {
                 reach.strong = reach.reached.clone();
                 strong_done = true;
+            }
+            if let (Strength::Strong, rank) = level(same[0]) {
+                reach.before.push((rank, reach.reached.clone()));
             }
             for &r in same {
                 let to = graph.roots[r as usize].to;
@@ -98,6 +104,13 @@ impl Reach {
     /// Whether a root that the collector follows reaches `object`.
     pub fn is_strong(&self, object: ObjIx) -> bool {
         self.strong.contains(object.index())
+    }
+
+    /// Whether a strong root of a rank below `rank` reaches `object`.
+    pub fn is_reached_before(&self, object: ObjIx, rank: u8) -> bool {
+        let known = self.before.iter().find(|(r, _)| *r >= rank);
+        let known = known.map_or(&self.strong, |(_, reached)| reached);
+        known.contains(object.index())
     }
 
     /// Number of objects reached by any root.

@@ -1,6 +1,6 @@
 //! What a pattern finds.
 
-use leakscope_graph::{Fingerprint, Node};
+use leakscope_graph::{Fingerprint, Node, ObjIx};
 use leakscope_target::Addr;
 
 use crate::Pattern;
@@ -38,6 +38,20 @@ pub enum Subject {
         indices: Vec<u32>,
         /// Return address of the `go` statement; 0 where not recorded.
         created_at: Addr,
+    },
+    /// An object with a finalizer or a cleanup.
+    Attached {
+        /// The object.
+        object: ObjIx,
+        /// Where the finalizer's code begins; nil of a cleanup.
+        code: Addr,
+    },
+    /// The goroutine that runs finalizers or cleanups.
+    Runner {
+        /// Its index in the heap's goroutines.
+        goroutine: u32,
+        /// Where the function that it has called stands.
+        called: Addr,
     },
 }
 

@@ -8,6 +8,7 @@ use leakscope_graph::{GroupIx, Node, Strength};
 use leakscope_target::Addr;
 
 use crate::Pattern;
+use crate::finalizer_stalled;
 use crate::finding::{Confidence, Evidence, Finding, Subject, Verdict};
 use crate::page::Page;
 use crate::seen::Seen;
@@ -22,6 +23,10 @@ fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
     let mut by_site: BTreeMap<(Judged, Addr), Vec<u32>> = BTreeMap::new();
     for (index, goroutine) in (0u32..).zip(seen.heap.goroutines.iter()) {
         let judged = seen.heap.leaks.verdict(index);
+        // A function that these wait in is told by its own pattern.
+        if finalizer_stalled::runs_calls(seen, goroutine) {
+            continue;
+        }
         if matches!(judged, Judged::Leaked | Judged::Suspect(_)) {
             let same = by_site.entry((judged, goroutine.created_at)).or_default();
             same.push(index);

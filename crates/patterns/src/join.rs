@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use leakscope_graph::{Fingerprint, TypePaths};
+use leakscope_graph::{Fingerprint, Resolver, TypePaths};
 use leakscope_target::Addr;
 
 use crate::finding::{Finding, Subject, Verdict};
@@ -73,5 +73,11 @@ fn way(seen: &Seen<'_>, subject: &Subject, paths: &mut TypePaths<'_>) -> Option<
             let started = started.map_or("", |f| f.name());
             Some(format!("{}\ngo {started}", function.name()))
         }
+        Subject::Attached { object, code } => {
+            let type_ = seen.heap.graph.type_of(*object);
+            let type_ = seen.heap.names.type_name(type_);
+            Some(format!("{type_}\n{}", seen.function(*code)))
+        }
+        Subject::Runner { called, .. } => Some(seen.function(*called).to_owned()),
     }
 }

@@ -4,7 +4,12 @@
 //! A pattern sees the heap's graph, its maps, its goroutines and who holds what. It never says more than one capture
 //! can: what only time could tell is [`Verdict::NeedsSecondCapture`].
 
+mod cleanup_self;
+mod finalizer_chain;
+mod finalizer_cycle;
+mod finalizer_stalled;
 mod finding;
+mod forgotten;
 mod goroutine_leak;
 mod join;
 mod map_never_shrinks;
@@ -30,7 +35,11 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 5] = [
+pub const CATALOGUE: [&Pattern; 9] = [
+    &cleanup_self::PATTERN,
+    &finalizer_chain::PATTERN,
+    &finalizer_cycle::PATTERN,
+    &finalizer_stalled::PATTERN,
     &goroutine_leak::PATTERN,
     &map_never_shrinks::PATTERN,
     &map_overflow_chains::PATTERN,

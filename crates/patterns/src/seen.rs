@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use leakscope_go::heap::GoHeap;
 use leakscope_go::maps::MapInfo;
 use leakscope_graph::{Dominators, GroupIx, Node, RootGroups, Strength};
+use leakscope_target::Addr;
 
 /// A heap, and who holds what in it.
 pub struct Seen<'a> {
@@ -19,6 +20,12 @@ pub struct Seen<'a> {
 }
 
 impl Seen<'_> {
+    /// The function that has code at this address; empty where there is none.
+    pub(crate) fn function(&self, pc: Addr) -> &str {
+        let function = self.heap.names.program().functions().find(pc);
+        function.map_or("", |f| f.name())
+    }
+
     /// Maps that are whole, not being written, and in use: with their index.
     pub(crate) fn maps(&self) -> impl Iterator<Item = (usize, &MapInfo)> {
         let maps = self.heap.maps.iter().enumerate();

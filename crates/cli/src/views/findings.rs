@@ -8,6 +8,7 @@ use leakscope_patterns::{Confidence as Sure, Finding, Seen, Subject, Verdict as 
 use leakscope_report::{
     Address, Confidence, EvidenceRow, FindingRow, FindingVerdict, Place, SuspectRow, Text,
 };
+use leakscope_target::Addr;
 
 use super::goroutines::created_by;
 use super::sites::of_held;
@@ -161,6 +162,7 @@ fn subject(holders: &Holders<'_>, heap: &GoHeap, finding: &Finding) -> Told {
         type_: None,
         site: None,
     };
+    let functions = heap.names.program().functions();
     match &finding.subject {
         Subject::Map(index) => {
             let Some(map) = heap.maps.get(*index) else {
@@ -183,7 +185,6 @@ fn subject(holders: &Holders<'_>, heap: &GoHeap, finding: &Finding) -> Told {
             created_at,
         } => {
             let first = indices.first().and_then(|i| heap.goroutines.get(*i));
-            let functions = heap.names.program().functions();
             let function = first.and_then(|g| functions.find(g.start_pc));
             let name = function.map_or("unknown", |f| f.name());
             let word = if indices.len() > 1 {
@@ -194,6 +195,34 @@ fn subject(holders: &Holders<'_>, heap: &GoHeap, finding: &Finding) -> Told {
             Told {
                 holder: Text::new(format!("{word} of {name}")),
                 site: created_by(heap, *created_at),
+                ..nothing
+            }
+        }
+        Subject::Attached { object, code } => {
+            let type_ = heap.names.type_name(heap.graph.type_of(*object));
+            let what = match functions.find(*code) {
+                Some(function) => format!("{type_} with the finalizer {}", function.name()),
+                None => format!("{type_} with a cleanup"),
+            };
+            Told {
+                holder: Text::new(what),
+                address: Some(holders.address(*object)),
+                type_: Some(Text::new(type_.as_bytes())),
+                site: of_held(
+                    holders,
+                    &HeldSet::of(&holders.tree, [Node::Object(*object)]),
+                )
+                .into_iter()
+                .next()
+                .map(|s| s.place),
+            }
+        }
+        Subject::Runner { called, .. } => {
+            let name = functions.find(*called).map_or("unknown", |f| f.name());
+            Told {
+                holder: Text::new(format!("what waits behind {name}")),
+                // The address is one inside the call; what looks up a site takes the one after it.
+                site: created_by(heap, Addr(called.0.saturating_add(1))),
                 ..nothing
             }
         }

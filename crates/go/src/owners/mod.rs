@@ -37,7 +37,12 @@ enum Rank {
     Goroutine,
     /// Everything else.
     Machinery,
+    /// What only a finalizer or a cleanup keeps: the program itself has no way to it.
+    Attached,
 }
+
+/// Rank of roots that are finalizers and cleanups which are not due, after every other root that the collector follows.
+pub const ATTACHED: u8 = Rank::Attached as u8;
 
 #[derive(Clone, Copy)]
 enum RootName {
@@ -98,10 +103,10 @@ impl RootNames {
                     }
                 }
                 RootKind::SystemStack { .. } => fixed("maybe system stack"),
-                RootKind::Finalizer { .. } => fixed("finalizer"),
-                RootKind::FinalizerReach { .. } => fixed("object with a finalizer"),
+                RootKind::Finalizer { .. } => attached("finalizer"),
+                RootKind::FinalizerReach { .. } => attached("object with a finalizer"),
                 RootKind::FinalizerQueue => fixed("finalizer queue"),
-                RootKind::Cleanup { .. } => fixed("cleanup"),
+                RootKind::Cleanup { .. } => attached("cleanup"),
                 RootKind::CleanupQueue => fixed("cleanup queue"),
                 RootKind::WeakHandle { .. } => fixed("weak handle"),
                 RootKind::TinyBlock => fixed("tiny allocator"),
@@ -281,6 +286,10 @@ pub(crate) fn without_indices(text: &str) -> String {
 
 fn fixed(name: &'static str) -> (RootName, Rank) {
     (RootName::Fixed(name), Rank::Machinery)
+}
+
+fn attached(name: &'static str) -> (RootName, Rank) {
+    (RootName::Fixed(name), Rank::Attached)
 }
 
 impl GoHeap {
