@@ -5,7 +5,7 @@ use leakscope_trend_bench::{Bench, Help, Looks, Rule, Scenario, Score, Sizing, i
 
 #[test]
 fn base_sizing_meets_its_gates_by_trend_alone() {
-    let bench = Bench::new(&Scenario::CORE, Sizing::Base, 300..315);
+    let bench = Bench::new(&Scenario::CORE, Sizing::Base, 500..515);
     let score = Score::of(&bench.engine(Help::None, &Config::default()));
     assert!(score.f1() >= 0.95, "F1 {:.3}", score.f1());
     assert!(score.recall() >= 0.98, "recall {:.3}", score.recall());
@@ -21,17 +21,17 @@ fn base_sizing_meets_its_gates_by_trend_alone() {
 
 #[test]
 fn tight_sizing_meets_its_gate_by_trend_alone_and_gains_by_memory_and_evidence() {
-    let bench = Bench::new(&Scenario::CORE, Sizing::Tight, 400..408);
+    let bench = Bench::new(&Scenario::CORE, Sizing::Tight, 600..616);
     let config = Config::default();
     let alone = Score::of(&bench.engine(Help::None, &config));
     assert!(alone.f1() >= 0.85, "F1 {:.3}", alone.f1());
     let helped = Score::of(&bench.engine(Help::MemoryAndEvidence(Looks::MEASURED), &config));
-    assert!(helped.f1() >= 0.93, "F1 {:.3}", helped.f1());
+    assert!(helped.f1() >= 0.94, "F1 {:.3}", helped.f1());
 }
 
 #[test]
 fn cases_beyond_the_23_come_out_as_expected() {
-    let bench = Bench::new(&Scenario::EXTRA, Sizing::Base, 300..302);
+    let bench = Bench::new(&Scenario::EXTRA, Sizing::Base, 500..502);
     for outcome in bench.engine(Help::None, &Config::default()) {
         assert!(is_right(&outcome), "{outcome:?}");
     }
