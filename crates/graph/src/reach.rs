@@ -1,5 +1,7 @@
 //! What the roots reach, and over which reference each object was reached first.
 
+use std::hint::black_box;
+
 use fixedbitset::FixedBitSet;
 
 use crate::{HeapGraph, ObjIx, RootIx};
@@ -14,6 +16,22 @@ pub enum Strength {
 }
 
 const UNREACHED: u32 = u32::MAX;
+/// Objects of a frontier whose references are fetched before it is their turn.
+const AHEAD: usize = 8;
+
+/// Asks for what will be read of objects later in the frontier, so that the misses of several overlap: where their
+/// references begin, and some steps later the first of these.
+#[inline]
+fn fetch(graph: &HeapGraph, frontier: &[ObjIx], at: usize) {
+    let first = |ahead: usize| {
+        let object = frontier.get(at + ahead)?;
+        graph.first_edge.get(object.index()).copied()
+    };
+    black_box(first(2 * AHEAD));
+    if let Some(edge) = first(AHEAD) {
+        black_box(graph.edge_to.get(edge as usize).copied());
+    }
+}
 
 /// How an object was reached first.
 pub(crate) enum Parent {
@@ -34,7 +52,7 @@ pub struct Reach {
 
 impl Reach {
     /// Breadth first from the strong roots, rank by rank, then from the conservative ones.
-    /// Memory: 4 bytes per object, 2 bits and one for each rank, plus the widest frontier.
+    /// Memory: 4 bytes and 2 bits per object, plus the widest frontier.
     pub fn of(graph: &HeapGraph) -> Self {
         let n = graph.objects() as usize;
         let mut reach = Self {
@@ -44,44 +62,49 @@ impl Reach {
             parent: vec![UNREACHED; n],
             edges: graph.edges(),
         };
-        let mut order: Vec<u32> = (0..graph.roots.len() as u32).collect();
-        order.sort_by_key(|&r| {
-            (
-                graph.roots[r as usize].strength,
-                graph.roots[r as usize].rank,
-                r,
-            )
-        });
+        reach.follow(graph, Strength::Strong);
+        reach.strong = reach.reached.clone();
+        reach.follow(graph, Strength::Conservative);
+        reach
+    }
+
+    /// Looks again at what only conservative roots reach, which other objects were turned to since
+    /// ([`HeapGraph::turn_root`]). What strong roots reach stays as it is.
+    pub fn follow_conservative_again(&mut self, graph: &HeapGraph) {
+        for object in self.reached.difference(&self.strong) {
+            self.parent[object] = UNREACHED;
+        }
+        self.reached.clone_from(&self.strong);
+        self.follow(graph, Strength::Conservative);
+    }
+
+    /// From the roots of this strength to what nothing before reached.
+    fn follow(&mut self, graph: &HeapGraph, strength: Strength) {
+        let n = graph.objects() as usize;
+        let rank = |r: u32| graph.roots[r as usize].rank;
+        let of_strength = |r: &u32| graph.roots[*r as usize].strength == strength;
+        let mut order: Vec<u32> = (0..graph.roots.len() as u32).filter(of_strength).collect();
+        order.sort_by_key(|&r| (rank(r), r));
         let mut frontier = Vec::new();
         let mut next = Vec::new();
-        let level = |r: u32| {
-            (
-                graph.roots[r as usize].strength,
-                graph.roots[r as usize].rank,
-            )
-        };
-        let mut strong_done = false;
-        for same in order.chunk_by(|&a, &b| level(a) == level(b)) {
-            if level(same[0]).0 == Strength::Conservative && !strong_done {
-                reach.strong = reach.reached.clone();
-                strong_done = true;
-            }
-            if let (Strength::Strong, rank) = level(same[0]) {
-                reach.before.push((rank, reach.reached.clone()));
+        for same in order.chunk_by(|&a, &b| rank(a) == rank(b)) {
+            if strength == Strength::Strong {
+                self.before.push((rank(same[0]), self.reached.clone()));
             }
             for &r in same {
                 let to = graph.roots[r as usize].to;
-                if to.index() < n && !reach.reached.put(to.index()) {
-                    reach.parent[to.index()] = reach.edges + r;
+                if to.index() < n && !self.reached.put(to.index()) {
+                    self.parent[to.index()] = self.edges + r;
                     frontier.push(to);
                 }
             }
             while !frontier.is_empty() {
-                for &object in &frontier {
+                for (at, &object) in frontier.iter().enumerate() {
+                    fetch(graph, &frontier, at);
                     for e in graph.row(object) {
                         let to = graph.edge_to[e];
-                        if !reach.reached.put(to.index()) {
-                            reach.parent[to.index()] = e as u32;
+                        if !self.reached.put(to.index()) {
+                            self.parent[to.index()] = e as u32;
                             next.push(to);
                         }
                     }
@@ -90,10 +113,12 @@ impl Reach {
                 std::mem::swap(&mut frontier, &mut next);
             }
         }
-        if !strong_done {
-            reach.strong = reach.reached.clone();
-        }
-        reach
+    }
+
+    /// Objects that conservative roots reach and strong ones do not, in order.
+    pub fn conservative(&self) -> impl Iterator<Item = ObjIx> + '_ {
+        let only = self.reached.difference(&self.strong);
+        only.map(|object| ObjIx(object as u32))
     }
 
     /// Whether any root reaches `object`.

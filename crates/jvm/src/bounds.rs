@@ -3,7 +3,7 @@
 use leakscope_graph::Columns;
 
 use crate::classes::{ClassTable, Field};
-use crate::columns::Aside;
+use crate::columns::{Aside, objects_of};
 
 /// Why something does not grow for ever.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -114,8 +114,10 @@ pub(crate) fn bounds(
         (!plain).then_some(*rule)
     };
     let rules: Vec<Option<Rule>> = class_of.iter().map(rule).collect();
-    let found = (0u32..).zip(&columns.types).filter_map(|(object, type_)| {
-        let rule = rules.get(type_.index()).copied().flatten()?;
+    let wanted: Vec<bool> = rules.iter().map(Option::is_some).collect();
+    let objects = objects_of(columns, &wanted).into_iter();
+    let found = objects.filter_map(|object| {
+        let rule = rules[columns.types[object as usize].index()]?;
         let bound = match rule {
             Rule::Is(bound) => bound,
             Rule::States { none } => {

@@ -61,6 +61,17 @@ impl Aside {
     }
 }
 
+/// Every object whose type is one of those that `wanted` says by number, in order.
+pub(crate) fn objects_of(columns: &Columns, wanted: &[bool]) -> Vec<u32> {
+    let mut objects = Vec::new();
+    for (object, type_) in (0u32..).zip(&columns.types) {
+        if wanted.get(type_.index()).is_some_and(|wanted| *wanted) {
+            objects.push(object);
+        }
+    }
+    objects
+}
+
 /// What the columns are made with.
 pub(crate) struct Plan<'a> {
     pub(crate) classes: &'a ClassTable,
@@ -111,8 +122,10 @@ impl Plan<'_> {
         pieces.push(self.mirrors());
         let aside = self.aside(&mut pieces);
         let listed: usize = pieces.iter().map(|p| p.address.len()).sum();
-        let resolve = |piece: Scanned| self.resolve(piece, &filling);
-        let mut resolved: Vec<Resolved> = if listed == objects {
+        // Then none is listed twice.
+        let distinct = listed == objects;
+        let resolve = |piece: Scanned| self.resolve(piece, &filling, distinct);
+        let mut resolved: Vec<Resolved> = if distinct {
             pieces.into_par_iter().map(resolve).collect()
         } else {
             // Some are listed twice: the first one counts, so the order matters.
@@ -167,7 +180,7 @@ impl Plan<'_> {
     }
 
     /// Puts ids in place of addresses, and fills types, sizes and numbers of references.
-    fn resolve(&self, piece: Scanned, filling: &Filling) -> Resolved {
+    fn resolve(&self, piece: Scanned, filling: &Filling, distinct: bool) -> Resolved {
         let mut gaps = Gaps::default();
         let mut large = Vec::new();
         let to = self.ids(&piece.to, &mut gaps);
@@ -186,6 +199,10 @@ impl Plan<'_> {
             let type_ = self.types.of_kind(*kind).0;
             let found = self.index.find(*address).filter(|id| {
                 let place = &filling.types[*id as usize];
+                if distinct {
+                    place.store(type_, Relaxed);
+                    return true;
+                }
                 let fresh = place.compare_exchange(UNSET, type_, Relaxed, Relaxed);
                 if fresh.is_err() {
                     gaps.add("objects listed more than once: id", *address);

@@ -3,13 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::ops::Range;
 
-use leakscope_graph::{Columns, HeapGraph, Histogram, ObjIx, Path, Reach, Resolver};
+use leakscope_graph::{Columns, HeapGraph, Histogram, ObjIx, Path, Reach, Resolver, TypeRow};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::bounds::{Bound, bounds};
 use crate::classes::ClassTable;
 use crate::collections::{Census, Collection};
-use crate::columns::Plan;
+use crate::columns::{Plan, objects_of};
 use crate::contents::contents;
 use crate::error::Error;
 use crate::gaps::Gaps;
@@ -118,8 +118,9 @@ impl JvmHeap {
         let not_statics: FxHashSet<u64> = dump.tables.ids_of(NOT_STATICS);
         let is_static = |name: u64| !not_statics.contains(&name);
         let mirrors: Vec<u64> = described(&dump.classes).collect();
-        let addresses = || pieces.iter().flat_map(|p| &p.address).chain(&mirrors);
-        let index = Index::of(addresses).ok_or(leakscope_graph::TooLarge { what: "objects" })?;
+        let addresses = pieces.iter().map(|p| p.address.as_slice());
+        let addresses: Vec<&[u64]> = addresses.chain([mirrors.as_slice()]).collect();
+        let index = Index::of(&addresses).ok_or(leakscope_graph::TooLarge { what: "objects" })?;
         let sizing = Sizing::of(
             &dump.classes,
             &pieces,
@@ -150,21 +151,21 @@ impl JvmHeap {
         let class_of = classes_of_types(&types);
         let bounds = bounds(&dump.classes, &aside, &columns, &class_of);
         let collections = census.take(&mut columns, &mut types);
-        let class_of = |type_: u32| class_of.get(type_ as usize).copied().flatten();
+        let class_of_type = |type_: u32| class_of.get(type_ as usize).copied().flatten();
         let source = ThreadSources {
             classes: &dump.classes,
             tables: &dump.tables,
             index: &index,
             columns: &columns,
             aside: &aside,
-            class_of: &class_of,
+            class_of: &class_of_type,
             slots: RefCell::default(),
             frames: Cell::default(),
         };
         let mut threads = Threads::read(&raw_roots, &source);
         let running = threads.list.len();
         let listed = running > 0;
-        threads.add_unlisted(&thread_objects(&source), &source);
+        threads.add_unlisted(&thread_objects(&source, &class_of), &source);
         name_threads(&mut threads.list, &source, &dump, again);
         let statics = static_fields(
             &dump.classes,
@@ -207,12 +208,12 @@ impl JvmHeap {
         let names = Names::new(&types, &dump.classes, &dump.tables, root_names);
         detach(&mut columns, edges);
         let mut graph = columns.finish(roots)?;
-        let reach = Reach::of(&graph);
-        let reach = forget_garbage(&mut graph, reach, &soft);
+        let mut reach = Reach::of(&graph);
+        forget_garbage(&mut graph, &mut reach, &soft);
         let histogram = Histogram::of(&graph, &reach);
         let detected = sizing.detected;
         Ok(Self {
-            totals: totals(&graph, &reach, &finalizable),
+            totals: totals(&graph, &reach, &histogram, &finalizable),
             graph,
             reach,
             histogram,
@@ -317,25 +318,13 @@ fn classes_of_types(types: &Types) -> Vec<Option<u32>> {
 }
 
 /// Instances of `java.lang.Thread` and its subclasses.
-fn thread_objects(source: &ThreadSources<'_>) -> Vec<u32> {
+fn thread_objects(source: &ThreadSources<'_>, class_of: &[Option<u32>]) -> Vec<u32> {
     let threads: Vec<bool> = (0..source.classes.len())
         .map(|class| source.classes.is_a(class, "java/lang/Thread"))
         .collect();
-    let types = source
-        .columns
-        .types
-        .iter()
-        .map(|t| t.0 + 1)
-        .max()
-        .unwrap_or(0);
-    let wanted: Vec<bool> = (0..types)
-        .map(|t| (source.class_of)(t).is_some_and(|class| threads[class as usize]))
-        .collect();
-    let types = source.columns.types.iter().enumerate();
-    types
-        .filter(|(_, type_)| wanted[type_.index()])
-        .map(|(object, _)| object as u32)
-        .collect()
+    let of_class = |class: &Option<u32>| class.is_some_and(|class| threads[class as usize]);
+    let wanted: Vec<bool> = class_of.iter().map(of_class).collect();
+    objects_of(source.columns, &wanted)
 }
 
 /// A dump that can be read a second time, and what is called for parts that are no longer needed.
@@ -369,18 +358,35 @@ fn detach(columns: &mut Columns, edges: Vec<(u32, usize)>) {
     }
 }
 
-fn totals(graph: &HeapGraph, reach: &Reach, finalizable: &[(u32, u32)]) -> Totals {
-    let mut totals = Totals::default();
-    for (object, size) in graph.sizes() {
-        totals.allocated.add(size);
-        if reach.is_strong(object) {
-            totals.reachable.add(size);
-        } else if reach.is_reached(object) {
-            totals.softly_reachable.add(size);
-        } else {
-            totals.unreachable.add(size);
-        }
+fn totals(
+    graph: &HeapGraph,
+    reach: &Reach,
+    histogram: &Histogram,
+    finalizable: &[(u32, u32)],
+) -> Totals {
+    let sum = |rows: &[TypeRow]| Amount {
+        objects: rows.iter().map(|row| row.count).sum(),
+        bytes: rows
+            .iter()
+            .fold(0, |sum, row| sum.saturating_add(row.bytes)),
+    };
+    let reached = sum(&histogram.reachable);
+    let mut totals = Totals {
+        unreachable: sum(&histogram.unreachable),
+        ..Totals::default()
+    };
+    for object in reach.conservative() {
+        totals.softly_reachable.add(graph.size(object));
     }
+    let less = |from: Amount, of: Amount| Amount {
+        objects: from.objects.saturating_sub(of.objects),
+        bytes: from.bytes.saturating_sub(of.bytes),
+    };
+    totals.reachable = less(reached, totals.softly_reachable);
+    totals.allocated = Amount {
+        objects: reached.objects + totals.unreachable.objects,
+        bytes: (reached.bytes).saturating_add(totals.unreachable.bytes),
+    };
     let mut awaited: Vec<u32> = finalizable.iter().map(|(_, referent)| *referent).collect();
     awaited.sort_unstable();
     awaited.dedup();

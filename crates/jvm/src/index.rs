@@ -38,16 +38,15 @@ pub(crate) enum Index {
 
 impl Index {
     /// Collects addresses that may come in any order and more than once. `None` if there are more than ids.
-    pub(crate) fn of<'a, I>(addresses: impl Fn() -> I) -> Option<Self>
-    where
-        I: Iterator<Item = &'a u64>,
-    {
+    pub(crate) fn of(addresses: &[&[u64]]) -> Option<Self> {
         let (mut low, mut high, mut count, mut odd) = (u64::MAX, 0, 0u64, 0);
-        for address in addresses() {
-            low = low.min(*address);
-            high = high.max(*address);
-            odd |= *address & 7;
-            count += 1;
+        for piece in addresses {
+            for address in *piece {
+                low = low.min(*address);
+                high = high.max(*address);
+                odd |= *address & 7;
+            }
+            count += piece.len() as u64;
         }
         if count == 0 {
             return Some(Self::Sorted(Vec::new()));
@@ -56,14 +55,14 @@ impl Index {
         let most = count.saturating_mul(MAX_BYTES_PER_OBJECT);
         let blocks = (high - base) / BLOCK_SPAN + 1;
         if odd == 0 && blocks.saturating_mul(4) <= most {
-            let mut bitmap = Bitmap::empty(base, blocks as usize, addresses());
+            let mut bitmap = Bitmap::empty(base, blocks as usize, addresses);
             let bytes = bitmap.blocks.len() as u64 * BLOCK as u64 * size_of::<Word>() as u64;
             if bytes <= most {
-                bitmap.fill(addresses())?;
+                bitmap.fill(addresses)?;
                 return Some(Self::Bitmap(bitmap));
             }
         }
-        let mut sorted: Vec<u64> = addresses().copied().collect();
+        let mut sorted: Vec<u64> = addresses.concat();
         sorted.sort_unstable();
         sorted.dedup();
         sorted.shrink_to_fit();
@@ -109,10 +108,12 @@ impl Index {
 
 impl Bitmap {
     /// Finds the blocks that hold objects; no object is in it yet.
-    fn empty<'a>(base: u64, blocks: usize, addresses: impl Iterator<Item = &'a u64>) -> Self {
+    fn empty(base: u64, blocks: usize, addresses: &[&[u64]]) -> Self {
         let mut directory = vec![EMPTY; blocks];
-        for address in addresses {
-            directory[((address - base) / BLOCK_SPAN) as usize] = 0;
+        for piece in addresses {
+            for address in *piece {
+                directory[((address - base) / BLOCK_SPAN) as usize] = 0;
+            }
         }
         let mut held = Vec::new();
         for (place, number) in directory.iter_mut().enumerate() {
@@ -131,11 +132,13 @@ impl Bitmap {
     }
 
     /// Enters the objects; `None` if they are more than ids.
-    fn fill<'a>(&mut self, addresses: impl Iterator<Item = &'a u64>) -> Option<()> {
+    fn fill(&mut self, addresses: &[&[u64]]) -> Option<()> {
         let mut words = vec![Word::default(); self.blocks.len() * BLOCK];
-        for address in addresses {
-            if let Some((word, bit)) = self.place(*address) {
-                words[word].bits |= bit;
+        for piece in addresses {
+            for address in *piece {
+                if let Some((word, bit)) = self.place(*address) {
+                    words[word].bits |= bit;
+                }
             }
         }
         for word in &mut words {
@@ -201,7 +204,8 @@ mod tests {
     use super::*;
 
     fn check(addresses: &[u64]) {
-        let index = Index::of(|| addresses.iter()).unwrap();
+        let (some, others) = addresses.split_at(addresses.len() / 2);
+        let index = Index::of(&[some, others]).unwrap();
         let mut sorted = addresses.to_vec();
         sorted.sort_unstable();
         sorted.dedup();

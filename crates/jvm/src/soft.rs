@@ -6,24 +6,24 @@ use rustc_hash::FxHashMap;
 
 /// Soft references and what they refer to, whose roots in `graph` are the last ones, in this order. Takes the roots of
 /// those out that are garbage, and looks again at what is reached where that makes a difference.
-pub(crate) fn forget_garbage(graph: &mut HeapGraph, reach: Reach, soft: &[(u32, u32)]) -> Reach {
+pub(crate) fn forget_garbage(graph: &mut HeapGraph, reach: &mut Reach, soft: &[(u32, u32)]) {
     let first = graph.roots().len() - soft.len();
     let Some(kept) = graph.roots()[..first].first().map(|root| root.to) else {
-        return reach;
+        return;
     };
     let weaker = |object: u32| !reach.is_strong(ObjIx(object));
     let matters = |(_, referent): &(u32, u32)| weaker(*referent);
     if !soft.iter().any(|s| weaker(s.0) && matters(s)) {
-        return reach;
+        return;
     }
-    let living = living(graph, &reach, soft);
+    let living = living(graph, reach, soft);
     for (nth, (reference, _)) in soft.iter().enumerate() {
-        if weaker(*reference) && !living.contains(*reference as usize) {
+        if !reach.is_strong(ObjIx(*reference)) && !living.contains(*reference as usize) {
             // A root that is followed last, to what is reached already, says nothing.
             graph.turn_root(RootIx((first + nth) as u32), kept);
         }
     }
-    Reach::of(graph)
+    reach.follow_conservative_again(graph);
 }
 
 /// What soft references keep that strong references do not, in any number of steps.

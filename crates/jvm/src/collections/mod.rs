@@ -12,7 +12,7 @@ pub(crate) use self::table::is_machinery;
 
 use self::table::{HEADS, Head};
 use crate::classes::{ClassTable, Field};
-use crate::columns::Aside;
+use crate::columns::{Aside, objects_of};
 use crate::hprof::tables::Tables;
 use crate::layout::Layout;
 use crate::sizes::Sizing;
@@ -92,7 +92,9 @@ impl Census<'_> {
         let mut machinery: FxHashMap<TypeIx, TypeIx> = FxHashMap::default();
         let mut found = Vec::new();
         let mut wrapped = Vec::new();
-        for object in 0..columns.types.len() as u32 {
+        // Types change on the way, but only of what is inside of a collection: its machinery is none.
+        let wanted: Vec<bool> = readings.iter().map(Option::is_some).collect();
+        for object in objects_of(columns, &wanted) {
             let type_ = columns.types[object as usize];
             let Some(Some(reading)) = readings.get(type_.index()) else {
                 continue;

@@ -13,6 +13,11 @@ use crate::kind::Kind;
 /// Objects whose number of references does not fit a byte say so by this.
 const MANY: u8 = u8::MAX;
 
+/// Bytes of a dump that an object takes at least, by most.
+const BYTES_PER_OBJECT: usize = 32;
+/// Bytes of a dump for each reference that is not null, the object's other ones counted in.
+const BYTES_PER_REFERENCE: usize = 16;
+
 /// Objects of one piece. Columns run along objects, or along all their references.
 #[derive(Default)]
 pub(crate) struct Scanned {
@@ -94,6 +99,24 @@ impl Scanned {
         self.counts.push(references);
     }
 
+    /// Room for what is in so many bytes as a rule. What is not needed of it is never written to, and given back by
+    /// [`Self::shrink`]; growing step by step would copy everything.
+    fn with_room(bytes: usize) -> Self {
+        let objects = bytes / BYTES_PER_OBJECT;
+        let references = bytes / BYTES_PER_REFERENCE;
+        Self {
+            address: Vec::with_capacity(objects),
+            kind: Vec::with_capacity(objects),
+            counts: Counts {
+                few: Vec::with_capacity(objects),
+                many: Vec::new(),
+            },
+            to: Vec::with_capacity(references),
+            slot: Vec::with_capacity(references),
+            ..Self::default()
+        }
+    }
+
     fn shrink(&mut self) {
         self.address.shrink_to_fit();
         self.kind.shrink_to_fit();
@@ -121,11 +144,10 @@ pub(crate) fn classes<const W: usize>(piece: &Piece<'_>) -> Vec<RawClass> {
 
 /// Scans a piece. Instances of classes that `table` lacks are put off.
 pub(crate) fn scan<const W: usize>(piece: &Piece<'_>, table: &ClassTable) -> Scanned {
+    let bytes = piece.parts.iter().map(ExactSizeIterator::len).sum();
     let mut scan = Scan::<W> {
         table,
-        out: Scanned {
-            ..Scanned::default()
-        },
+        out: Scanned::with_room(bytes),
         recent: [(0, u32::MAX); RECENT],
         last_chance: false,
     };
