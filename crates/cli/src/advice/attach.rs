@@ -8,8 +8,14 @@ use leakscope_target::AttachError;
 use super::Advice;
 
 /// What works without us: the JVM's own tool, or its own doing.
-const OWN_TOOL: &str =
+pub(crate) const OWN_TOOL: &str =
     "have its own user write a dump (jcmd PID GC.heap_dump -all FILE), then leakscope analyze FILE";
+
+/// What is left where a JVM lets nobody attach, its own tools included.
+pub(crate) const WITHOUT_ATTACH: [&str; 2] = [
+    "start it without that flag",
+    "have it write a dump when memory runs out: -XX:+HeapDumpOnOutOfMemoryError",
+];
 
 pub(super) fn advice(error: &AttachError) -> Advice {
     let about = |code| Advice::of(code, error);
@@ -25,9 +31,10 @@ pub(super) fn advice(error: &AttachError) -> Advice {
             })
             .fix("try again when it has started")
             .fix(OWN_TOOL),
-        AttachError::Disabled { .. } => about("jvm.disabled")
-            .fix("start it without that flag")
-            .fix("have it write a dump when memory runs out: -XX:+HeapDumpOnOutOfMemoryError"),
+        AttachError::Disabled { .. } => {
+            let [start, dump] = WITHOUT_ATTACH;
+            about("jvm.disabled").fix(start).fix(dump)
+        }
         AttachError::Stopped { pid, .. } => {
             about("jvm.stopped").fix(format!("let it go on: kill -CONT {pid}"))
         }

@@ -1,6 +1,6 @@
 //! What to say about a failure: the cause, the values seen, and what helps. One total function over typed errors.
 
-mod attach;
+pub(crate) mod attach;
 mod core_file;
 mod go;
 mod heap_dump;

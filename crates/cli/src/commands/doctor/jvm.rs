@@ -4,6 +4,7 @@ use leakscope_report::{Check, Status, Target, Text, bytes};
 use leakscope_target::{Jvm, OwnAccess, ProcessSummary};
 
 use super::{check, failing};
+use crate::advice::attach as advice;
 
 /// The checks; what they find out goes to `about` too.
 pub(super) fn checks(jvm: &Jvm, own: &OwnAccess, about: &mut Target) -> Vec<Check> {
@@ -35,11 +36,15 @@ fn attach(jvm: &Jvm, own: &OwnAccess) -> Check {
     match why_not {
         None => check(code, title, Status::Ok, "it would answer"),
         Some(why) => {
-            let fixes = [
-                format!("as root, where it is another user's: sudo leakscope snap {pid}"),
-                "have its own user write a dump (jcmd PID GC.heap_dump -all FILE), then leakscope analyze FILE"
-                    .to_owned(),
-            ];
+            let fixes: Vec<String> = if jvm.attach_disabled {
+                // jcmd attaches too: nothing from outside helps.
+                advice::WITHOUT_ATTACH.map(str::to_owned).into()
+            } else {
+                vec![
+                    format!("as root, where it is another user's: sudo leakscope snap {pid}"),
+                    advice::OWN_TOOL.to_owned(),
+                ]
+            };
             failing(code, title, Status::Fail, why, &fixes)
         }
     }
