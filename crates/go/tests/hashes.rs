@@ -15,9 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a look at the keys of a running process finds.
 fn keys(running: &Running) -> Result<KeyCheck> {
-    let memory = LiveProcess::open(running.pid())?.memory();
+    let process = LiveProcess::open(running.pid())?;
     let case = Case::live(running.pid(), running.truth().clone())?;
-    let running: Option<&dyn Memory> = Some(&memory);
+    let running: Option<&dyn Memory> = Some(&process);
     let heap = GoHeap::build_with_keys(
         &case.program,
         &case.layouts,

@@ -24,7 +24,7 @@ use procfs::process::Process;
 pub use self::headroom::memory_headroom;
 pub use self::report::{Capture, CaptureOptions, Method, Phase, StopReport};
 pub use self::residency::{MappingUsage, Residency};
-use crate::{Error, LiveMemory, Mapping};
+use crate::{Addr, Error, Fault, LiveMemory, Mapping, Memory};
 
 /// What makes a process this process and not another with the same id.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -176,4 +176,17 @@ impl LiveProcess {
 
 fn path_bytes(path: std::path::PathBuf) -> Vec<u8> {
     path.into_os_string().into_vec()
+}
+
+/// Its memory, running, through the file that was opened with it: once it is open, reading takes no rights any more, and is
+/// never of another process.
+impl Memory for LiveProcess {
+    fn read(&self, at: Addr, buf: &mut [u8]) -> Result<(), Fault> {
+        let read = self.address_space.read_exact_at(buf, at.0);
+        read.map_err(|error| match (error.kind(), error.raw_os_error()) {
+            (std::io::ErrorKind::UnexpectedEof, _) => Fault::Gone,
+            (_, Some(libc::EIO) | None) => Fault::Unmapped(at),
+            (_, Some(errno)) => Fault::Os { at, errno },
+        })
+    }
 }

@@ -273,7 +273,6 @@ impl<'a> Checker<'a> {
             }
             _ => return None,
         }
-        let tally = placing.tally;
-        (tally.checked() > 0 || tally.unread > 0).then_some(tally)
+        Some(placing.tally)
     }
 }

@@ -7,6 +7,8 @@ use leakscope_target::{Addr, Image, Memory};
 
 /// Longer parts of keys are not read.
 const MAX_BYTES: u64 = 1 << 20;
+/// Bytes read of all keys together: half a second of hashing, and more than maps of any sense have.
+const MAX_ALL_BYTES: u64 = 1 << 30;
 
 /// Where bytes come from.
 pub(super) struct Source<'a> {
@@ -14,6 +16,8 @@ pub(super) struct Source<'a> {
     running: Option<&'a dyn Memory>,
     /// Reads from the running process that may still be made.
     left: u64,
+    /// Bytes of keys that may still be read, from anywhere.
+    bytes_left: u64,
     /// Whether anything came from there since this was last set to false.
     pub(super) from_running: bool,
     buffer: Vec<u8>,
@@ -25,6 +29,7 @@ impl<'a> Source<'a> {
             image,
             running,
             left,
+            bytes_left: MAX_ALL_BYTES,
             from_running: false,
             buffer: Vec::new(),
         }
@@ -40,11 +45,12 @@ impl<'a> Source<'a> {
         if len == 0 {
             return Some(&[]);
         }
-        if let Ok(bytes) = self.image.bytes(at, len) {
-            return Some(bytes);
-        }
         if len > MAX_BYTES {
             return None;
+        }
+        self.bytes_left = self.bytes_left.checked_sub(len)?;
+        if let Ok(bytes) = self.image.bytes(at, len) {
+            return Some(bytes);
         }
         self.buffer.resize(len as usize, 0);
         if self.image.read(at, &mut self.buffer).is_err() {

@@ -48,11 +48,6 @@ impl Tally {
     pub(super) fn odd(&self) -> u64 {
         self.random + self.misplaced
     }
-
-    /// Keys whose place is known.
-    pub(super) fn checked(&self) -> u64 {
-        self.agreed + self.odd()
-    }
 }
 
 /// A map to look at.

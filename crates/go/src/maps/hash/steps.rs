@@ -1,5 +1,7 @@
 //! What the hash of a type is made of.
 
+use std::cell::Cell;
+
 use crate::types::{Kind, TypeId, TypeTable};
 
 use super::Compiled;
@@ -39,6 +41,8 @@ pub(super) enum Part {
 const MAX_STEPS: usize = 1 << 12;
 /// More nested types are damage.
 const MAX_DEPTH: u32 = 64;
+/// Types looked at for one key: more come from damage alone, such as types that hold each other many times over.
+const MAX_LOOKS: u32 = 1 << 16;
 /// `unrollSize` of `eqSigBuilder.build`: elements of arrays are hashed in groups of about so many bytes.
 const UNROLL: u64 = 32;
 
@@ -79,6 +83,7 @@ struct Builder<'t> {
     steps: Vec<Step>,
     /// What follows the last step without a gap runs together with it.
     open: bool,
+    looks_left: Cell<u32>,
 }
 
 impl<'t> Builder<'t> {
@@ -87,6 +92,7 @@ impl<'t> Builder<'t> {
             types,
             steps: Vec::new(),
             open: false,
+            looks_left: Cell::new(MAX_LOOKS),
         }
     }
 
@@ -107,6 +113,7 @@ impl<'t> Builder<'t> {
     /// Whether values of the type are compared and hashed as plain memory (`types.AlgType` is `AMEM`); `None` where they
     /// cannot be compared.
     fn is_memory(&self, type_: TypeId, depth: u32) -> Option<bool> {
+        self.looks_left.set(self.looks_left.get().checked_sub(1)?);
         if depth > MAX_DEPTH {
             return None;
         }
@@ -126,7 +133,7 @@ impl<'t> Builder<'t> {
                 let ends = ends.chain(std::iter::once(self.types.size(type_)));
                 let mut all = true;
                 for (field, end) in fields.iter().zip(ends) {
-                    let padded = field.offset + self.types.size(field.type_) != end;
+                    let padded = field.offset.saturating_add(self.types.size(field.type_)) != end;
                     let memory = self.is_memory(field.type_, depth + 1)?;
                     all &= memory && field.name != "_" && !padded;
                 }
@@ -144,11 +151,11 @@ impl<'t> Builder<'t> {
             (Kind::Float, 8) => self.push(offset, Part::Float64),
             (Kind::Complex, 8) => {
                 self.push(offset, Part::Float32)?;
-                self.push(offset + 4, Part::Float32)
+                self.push(offset.saturating_add(4), Part::Float32)
             }
             (Kind::Complex, 16) => {
                 self.push(offset, Part::Float64)?;
-                self.push(offset + 8, Part::Float64)
+                self.push(offset.saturating_add(8), Part::Float64)
             }
             (Kind::String, _) => self.push(offset, Part::Text),
             (Kind::Interface { empty: true }, _) => self.push(offset, Part::Empty),
@@ -163,7 +170,11 @@ impl<'t> Builder<'t> {
             Kind::Array { elem, len } => {
                 let size = self.types.size(elem);
                 for i in 0..countable(len)? {
-                    self.runs(elem, offset + i * size, depth + 1)?;
+                    self.runs(
+                        elem,
+                        offset.saturating_add(i.saturating_mul(size)),
+                        depth + 1,
+                    )?;
                 }
                 Some(())
             }
@@ -173,7 +184,7 @@ impl<'t> Builder<'t> {
                 let mut run: Option<(u64, u64)> = None;
                 for field in &fields {
                     let memory = self.is_memory(field.type_, depth)?;
-                    let end = field.offset + self.types.size(field.type_);
+                    let end = field.offset.saturating_add(self.types.size(field.type_));
                     match run {
                         // A run ends where padding begins.
                         Some((start, last))
@@ -183,7 +194,10 @@ impl<'t> Builder<'t> {
                             continue;
                         }
                         Some((start, last)) => {
-                            self.push(offset + start, Part::Memory((last - start) as usize))?;
+                            self.push(
+                                offset.saturating_add(start),
+                                Part::Memory((last - start) as usize),
+                            )?;
                             run = None;
                         }
                         None => {}
@@ -194,13 +208,14 @@ impl<'t> Builder<'t> {
                     if memory {
                         run = Some((field.offset, end));
                     } else {
-                        self.runs(field.type_, offset + field.offset, depth + 1)?;
+                        self.runs(field.type_, offset.saturating_add(field.offset), depth + 1)?;
                     }
                 }
                 match run {
-                    Some((start, last)) => {
-                        self.push(offset + start, Part::Memory((last - start) as usize))
-                    }
+                    Some((start, last)) => self.push(
+                        offset.saturating_add(start),
+                        Part::Memory((last - start) as usize),
+                    ),
                     None => Some(()),
                 }
             }
@@ -210,6 +225,7 @@ impl<'t> Builder<'t> {
 
     /// `eqSigBuilder.build` of 1.27.
     fn signature(&mut self, type_: TypeId, offset: u64, depth: u32) -> Option<()> {
+        self.looks_left.set(self.looks_left.get().checked_sub(1)?);
         if depth > MAX_DEPTH {
             return None;
         }
@@ -217,7 +233,11 @@ impl<'t> Builder<'t> {
             Kind::Struct => {
                 for field in self.types.fields(type_) {
                     if field.name != "_" {
-                        self.signature(field.type_, offset + field.offset, depth + 1)?;
+                        self.signature(
+                            field.type_,
+                            offset.saturating_add(field.offset),
+                            depth + 1,
+                        )?;
                     }
                 }
                 Some(())
@@ -237,7 +257,11 @@ impl<'t> Builder<'t> {
                     if i >= alone && (i - alone).is_multiple_of(unroll) && groups > 1 {
                         self.open = false;
                     }
-                    self.signature(elem, offset + i * size, depth + 1)?;
+                    self.signature(
+                        elem,
+                        offset.saturating_add(i.saturating_mul(size)),
+                        depth + 1,
+                    )?;
                 }
                 if (len - alone) / unroll > 1 {
                     self.open = false;
@@ -250,8 +274,8 @@ impl<'t> Builder<'t> {
                     Some(Step {
                         offset: start,
                         part: Part::Sized(len),
-                    }) if self.open && (*start + *len) as u64 == offset => {
-                        *len += usize::try_from(size).ok()?;
+                    }) if self.open && start.saturating_add(*len) as u64 == offset => {
+                        *len = len.saturating_add(usize::try_from(size).ok()?);
                         Some(())
                     }
                     _ => {
@@ -275,14 +299,18 @@ impl<'t> Builder<'t> {
             Kind::Array { elem, len } => {
                 let size = self.types.size(elem);
                 for i in 0..countable(len)? {
-                    self.typehash(elem, offset + i * size, depth + 1)?;
+                    self.typehash(
+                        elem,
+                        offset.saturating_add(i.saturating_mul(size)),
+                        depth + 1,
+                    )?;
                 }
                 Some(())
             }
             Kind::Struct => {
                 for field in self.types.fields(type_) {
                     if field.name != "_" {
-                        self.typehash(field.type_, offset + field.offset, depth + 1)?;
+                        self.typehash(field.type_, offset.saturating_add(field.offset), depth + 1)?;
                     }
                 }
                 Some(())
