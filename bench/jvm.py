@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """jvm.py [--quick]: measures leakscope on heap dumps and writes the JVM part of docs/benchmarks.md. Started by jvm.sh.
 
-Each figure of leakscope is the median of several runs; other tools run once. Processor time and peak memory are what wait4
+Each figure of leakscope is the median of several runs, but for dumps of 2 GB and more, which are read once as other tools do. Processor time and peak memory are what wait4
 says of the process and all its children; pages of the dump that are mapped count as memory.
 """
 
@@ -20,7 +20,10 @@ ROOT, OUT = run.ROOT, run.OUT
 LEAKSCOPE = run.LEAKSCOPE
 BEGIN, END = "<!-- jvm: written by bench/jvm.sh -->", "<!-- jvm: end -->"
 MB = 1_000_000
-SCALES = (0.25, 0.5, 1, 2)
+SCALES = (0.25, 0.5, 1, 2, 4, 8)
+# From here on one run each, and only where the disk has room for the dump and memory for the program that makes it.
+LARGE = 2
+GIGABYTE = 1_050_000_000
 SESSIONS, CUSTOMERS = 300_000, 98_000
 LIMIT = "600M"
 
@@ -89,6 +92,12 @@ def peers(dump: pathlib.Path, folder: pathlib.Path) -> list:
     return rows
 
 
+def fits(scale: float, where: str) -> bool:
+    """Whether there is room for a dump of so many gigabytes, with a gigabyte to spare, and for the heap that it is of."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return shutil.disk_usage(where).free > (scale + 1) * GIGABYTE and memory > 1.5 * (scale + 1) * GIGABYTE
+
+
 def median(runs: list, key: str) -> float:
     return run.median(runs, key)
 
@@ -107,7 +116,12 @@ def main() -> None:
     facts = run.machine()
     rows, beside = [], []
     where = os.environ.get("TMPDIR", "/var/tmp")
-    for scale in SCALES[: 3 if quick else 4]:
+    left_out = []
+    for scale in SCALES[: 3 if quick else len(SCALES)]:
+        if scale >= LARGE and not fits(scale, where):
+            left_out.append(f"{scale} GB")
+            continue
+        times = 1 if scale >= LARGE else runs
         with tempfile.TemporaryDirectory(dir=where) as folder:
             plain = pathlib.Path(folder) / "big.hprof"
             packed = pathlib.Path(folder) / "big.hprof.gz"
@@ -115,7 +129,7 @@ def main() -> None:
                 truth = program.truth
                 size = program.dump(plain)
                 packed_size = program.dump(packed, "-gz=1") if scale == 1 else 0
-            rows.append(figures("plain", size, [analyze(plain, truth) for _ in range(runs)]))
+            rows.append(figures("plain", size, [analyze(plain, truth) for _ in range(times)]))
             if scale == 1:
                 rows.append(figures("gzip", packed_size, [analyze(packed, truth) for _ in range(runs)]))
                 limited = [analyze(plain, truth, "--max-memory", LIMIT) for _ in range(runs)]
@@ -127,7 +141,8 @@ def main() -> None:
     ]
     template = (ROOT / "bench/jvm.template.md").read_text(encoding="utf-8")
     text = template.replace("{{MACHINE}}", run.machine_line(facts, runs)).replace("{{ROWS}}", "\n".join(rows))
-    text = text.replace("{{PEERS}}", "\n".join(others) or "| none was here | | | | |")
+    missing = f" Left out, for lack of disk or memory on this machine: {', '.join(left_out)}." if left_out else ""
+    text = text.replace("{{LEFT_OUT}}", missing).replace("{{PEERS}}", "\n".join(others) or "| none was here | | | | |")
     section = f"{BEGIN}\n{text.strip()}\n{END}"
     target = OUT / "benchmarks-jvm.md" if quick else run.DOCUMENT
     old = run.jvm_section() if not quick else ""

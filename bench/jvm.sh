@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # jvm.sh [--quick]: measures leakscope on heap dumps of the fixture program Big and writes the JVM part of docs/benchmarks.md.
-# Takes some minutes, about 4 GB of disk in $TMPDIR (by default /var/tmp) and 4 GB of memory; let the machine do nothing else
-# meanwhile. --quick measures each thing once, on dumps up to 1 GB, and writes to bench/out only.
+# Takes some ten minutes, up to 9 GB of disk in $TMPDIR (by default /var/tmp) and 14 GB of memory (larger dumps are left out where
+# these are not there); let the machine do nothing else meanwhile. --quick measures each thing once, on dumps up to 1 GB, and
+# writes to bench/out only.
 #
 # Other tools are measured beside it if they are here: hprof-slurp and hprof-analyzer on the PATH (`cargo install` has both),
 # Eclipse Memory Analyzer where $MAT_HOME says.
