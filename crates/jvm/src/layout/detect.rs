@@ -14,6 +14,9 @@ const HEADERS: &[(u32, u32)] = &[(12, 16), (16, 24), (16, 20), (8, 12)];
 /// `ObjectAlignmentInBytes`.
 const ALIGNMENTS: &[u32] = &[8, 16, 32, 64, 128, 256];
 
+/// Bytes of fields of classes whose instances say something about the layout: those of the JDK have some hundred.
+const MOST_BYTES: u32 = 4096;
+
 /// An object and the distance from its start to the next one's.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sample {
@@ -38,7 +41,13 @@ pub(crate) fn detect(classes: &ClassTable, samples: &[Sample], id_size: u8) -> D
     for s in samples {
         *counted.entry((s.kind, s.length, s.distance)).or_default() += 1;
     }
-    let mut counted: Vec<((Kind, u32, u64), u64)> = counted.into_iter().collect();
+    // Classes that no one writes would make each candidate costly.
+    let usual = |kind: Kind| match kind.parts() {
+        Parts::Instance(Some(class)) => classes.shape(class).bytes <= MOST_BYTES,
+        _ => true,
+    };
+    let counted = counted.into_iter().filter(|((kind, ..), _)| usual(*kind));
+    let mut counted: Vec<((Kind, u32, u64), u64)> = counted.collect();
     counted.sort_unstable();
     let judged: Vec<Detected> = candidates(id_size)
         .into_par_iter()

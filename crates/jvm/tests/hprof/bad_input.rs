@@ -1,5 +1,5 @@
 //! Dumps that no JVM writes: a partial heap with its gaps, or an error; never a panic. Time and memory that grew with the
-//! square of a file's size would take these tests hours.
+//! square of a file's size would take these tests minutes.
 
 use crate::common::{build, use_everything};
 use leakscope_jvm::Error;
@@ -10,6 +10,11 @@ use leakscope_testkit::{
 
 /// Damaged dumps in an ordinary run; `make fuzz` goes on for as long as asked.
 const SMOKE: usize = 400;
+
+/// Classes, threads or maps of a file, each of which asks for some [`WIDE`] times as much as its own bytes.
+const MANY: u64 = 8_000;
+/// Fields of a class, frames of a stack, places of an array that all of them share.
+const WIDE: usize = 60_000;
 
 /// Reads a hostile dump and asks everything.
 fn survive(file: &[u8]) {
@@ -141,7 +146,7 @@ fn a_small_file_cannot_ask_for_much_work() {
         b"java/util/concurrent/ConcurrentLinkedQueue",
         b"counterCells",
     ];
-    let wide: Vec<(u64, HprofType)> = (0..65_000).map(|_| (3, Object)).collect();
+    let wide: Vec<(u64, HprofType)> = (0..WIDE).map(|_| (3, Object)).collect();
     // Many classes that inherit many fields.
     let heirs = with(&names, |_, heap| {
         heap.class(&HprofClass {
@@ -150,7 +155,7 @@ fn a_small_file_cannot_ask_for_much_work() {
             fields: &wide,
             ..HprofClass::default()
         });
-        for n in 0..30_000 {
+        for n in 0..MANY {
             let id = 0x10_0000 + n * 8;
             heap.class(&HprofClass {
                 id,
@@ -169,7 +174,7 @@ fn a_small_file_cannot_ask_for_much_work() {
             fields: &wide,
             ..HprofClass::default()
         });
-        for n in 0..30_000 {
+        for n in 0..MANY {
             let id = 0x10_0000 + n * 8;
             heap.class(&HprofClass {
                 id,
@@ -179,9 +184,9 @@ fn a_small_file_cannot_ask_for_much_work() {
         }
     });
     survive(&cycle);
-    // Fifty thousand generations.
+    // More generations than anyone would follow.
     let tower = with(&names, |_, heap| {
-        for n in 0..50_000 {
+        for n in 0..2 * MANY {
             let id = 0x10_0000 + n * 8;
             let super_class = if n == 0 { 0x1000 } else { id - 8 };
             heap.class(&HprofClass {
@@ -201,7 +206,7 @@ fn a_small_file_cannot_ask_for_much_work() {
             fields: &wide,
             ..HprofClass::default()
         });
-        for n in 0..50_000 {
+        for n in 0..MANY {
             heap.instance_of_length(0x10_0000 + n * 8, 0x3000, 0, &[]);
             heap.root_thread(0x10_0000 + n * 8, n as u32, 1);
         }
@@ -210,8 +215,8 @@ fn a_small_file_cannot_ask_for_much_work() {
     // Many threads with the same deep stack.
     let stacks = with(&names, |file, heap| {
         file.frame(1, 3, 3, 3, 1, 1);
-        file.trace(7, 7, &vec![1; 60_000]);
-        for n in 0..60_000 {
+        file.trace(7, 7, &vec![1; WIDE]);
+        for n in 0..MANY {
             heap.root_thread(0x2000 + n * 8, n as u32, 7);
         }
     });
@@ -225,8 +230,8 @@ fn a_small_file_cannot_ask_for_much_work() {
             fields: &[(6, Object), (3, Int)],
             ..HprofClass::default()
         });
-        heap.object_array(0x4000, 0x1000, &vec![0x2000; 60_000]);
-        for n in 0..60_000 {
+        heap.object_array(0x4000, 0x1000, &vec![0x2000; WIDE]);
+        for n in 0..MANY {
             heap.instance(0x10_0000 + n * 8, 0x3000, &[(Object, 0x4000), (Int, 1)]);
         }
     });
