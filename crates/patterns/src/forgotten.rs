@@ -3,14 +3,18 @@
 //! The collector starts from what an object with a finalizer refers to, and from the function and argument of a cleanup, whether
 //! or not the object itself is in use. What such a root leads back to is never found unreachable: it stays for ever.
 
+use std::collections::BTreeSet;
+
 use leakscope_go::finalizers::{Attached, AttachedKind};
 use leakscope_go::owners::ATTACHED;
-use leakscope_graph::{Node, ObjIx, RootIx, Strength};
+use leakscope_graph::{GroupIx, Node, ObjIx, RootIx, Strength};
 
 use crate::seen::Seen;
 
 /// Stands for no node, and no component yet.
 const NONE: u32 = u32::MAX;
+/// Stands for an object that a goroutine may have a way to.
+const IN_USE: u32 = NONE - 1;
 
 /// What finalizers and cleanups keep, as a graph of its own: references, and from an object to what its cleanups and the
 /// functions of its finalizers keep. Nodes are numbered in the order found.
@@ -24,6 +28,20 @@ pub(crate) struct Forgotten<'a> {
     component: Vec<u32>,
     /// Nodes of each component; one that another leads to has a lower number.
     sizes: Vec<u32>,
+}
+
+/// What words of goroutines point to that only may be pointers: of one that runs, they are all there is.
+fn maybe_used(seen: &Seen<'_>) -> Vec<ObjIx> {
+    let goroutines: BTreeSet<GroupIx> = seen.goroutines.values().copied().collect();
+    let of_goroutine = |i: u32| {
+        let group = seen.groups.of_root(RootIx(i));
+        group.is_some_and(|group| goroutines.contains(&group))
+    };
+    (0u32..)
+        .zip(seen.heap.graph.roots())
+        .filter(|(i, root)| root.strength == Strength::Conservative && of_goroutine(*i))
+        .map(|(_, root)| root.to)
+        .collect()
 }
 
 impl<'a> Forgotten<'a> {
@@ -44,13 +62,20 @@ impl<'a> Forgotten<'a> {
             sizes: Vec::new(),
         };
         let mut number = vec![NONE; heap.graph.objects() as usize];
+        let mut in_use = maybe_used(seen);
+        while let Some(object) = in_use.pop() {
+            if forgotten(object) && number[object.index()] == NONE {
+                number[object.index()] = IN_USE;
+                in_use.extend(heap.graph.out(object).map(|edge| edge.to));
+            }
+        }
         let mut number_of = |object: ObjIx, objects: &mut Vec<ObjIx>| {
             let number = &mut number[object.index()];
             if *number == NONE {
                 *number = objects.len() as u32;
                 objects.push(object);
             }
-            *number
+            Some(*number).filter(|number| *number != IN_USE)
         };
         for start in std::iter::once(first_start).chain(starts.filter(|on| forgotten(*on))) {
             number_of(start, &mut found.objects);
@@ -61,9 +86,10 @@ impl<'a> Forgotten<'a> {
             let own = heap.graph.out(object).map(|edge| (edge.to, false));
             let kept = heap.finalizers.kept_by(object).map(|to| (to, true));
             for (to, kept) in own.chain(kept).filter(|(to, _)| forgotten(*to)) {
-                let to = number_of(to, &mut found.objects);
-                found.to.push(to);
-                found.kept.push(kept);
+                if let Some(to) = number_of(to, &mut found.objects) {
+                    found.to.push(to);
+                    found.kept.push(kept);
+                }
             }
             found.first.push(found.to.len() as u32);
         }
