@@ -45,7 +45,7 @@ const fn plant(
     }
 }
 
-const PLANTS: [Plant; 11] = [
+const PLANTS: [Plant; 15] = [
     // First mended: no other finalizer runs until then.
     plant(
         "stalled",
@@ -121,6 +121,28 @@ const PLANTS: [Plant; 11] = [
             "GO-MAP-OVERFLOW-CHAINS",
             "waste",
             "main.churned.chained",
+        )
+    },
+    plant(
+        "outside",
+        "GO-MAP-INDIRECT-SLOTS",
+        "waste",
+        "main.large.outside",
+    ),
+    plant(
+        "inside",
+        "GO-MAP-INDIRECT-SLOTS",
+        "waste",
+        "main.large.inside",
+    ),
+    plant("swarm", "GO-MAP-TINY-SWARM", "waste", "main.few.maps"),
+    Plant {
+        buckets_only: true,
+        ..plant(
+            "zombies",
+            "GO-MAP-ZOMBIE-VALUES",
+            "needs-second-capture",
+            "main.growth.zombies",
         )
     },
 ];

@@ -12,12 +12,16 @@ mod finding;
 mod forgotten;
 mod goroutine_leak;
 mod join;
+mod map_indirect_slots;
 mod map_never_shrinks;
 mod map_overflow_chains;
 mod map_stranded_growth;
+mod map_tiny_swarm;
 mod map_tombstones;
+mod map_zombie_values;
 mod page;
 mod seen;
+mod shapes;
 mod sparse;
 
 pub use finding::{Confidence, Evidence, Finding, Subject, Verdict};
@@ -35,16 +39,19 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 9] = [
+pub const CATALOGUE: [&Pattern; 12] = [
     &cleanup_self::PATTERN,
     &finalizer_chain::PATTERN,
     &finalizer_cycle::PATTERN,
     &finalizer_stalled::PATTERN,
     &goroutine_leak::PATTERN,
+    &map_indirect_slots::PATTERN,
     &map_never_shrinks::PATTERN,
     &map_overflow_chains::PATTERN,
     &map_stranded_growth::PATTERN,
+    &map_tiny_swarm::PATTERN,
     &map_tombstones::PATTERN,
+    &map_zombie_values::PATTERN,
 ];
 
 impl Pattern {

@@ -5,6 +5,7 @@ use leakscope_graph::Resolver;
 
 use crate::Pattern;
 use crate::finding::{Confidence, Evidence, Finding, Subject, Verdict};
+use crate::map_zombie_values::zombies;
 use crate::page::Page;
 use crate::seen::Seen;
 
@@ -20,6 +21,7 @@ fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
     for (index, map) in seen.maps() {
         if let Structure::Classic(inside) = map.structure
             && let Some(growth) = inside.growth.filter(|growth| growth.outlived)
+            && zombies(seen, map).is_none()
         {
             out.push(finding(seen, index, map, inside.flags, growth));
         }

@@ -1,5 +1,7 @@
 //! What all maps of one type have in common, for whoever judges maps.
 
+use leakscope_goabi::{AllocRules, ClassicMap, Footprint, GROUP_SLOTS, SwissMap};
+
 use crate::heap::GoHeap;
 use crate::types::{Kind, TypeId, TypeTable};
 
@@ -31,12 +33,16 @@ pub enum Assign {
 pub struct MapShape {
     kind: MapKind,
     assign: Assign,
+    elem_bytes: u64,
+    elem_pointers: bool,
 }
 
 impl MapShape {
     pub(crate) fn of(types: &TypeTable, kind: MapKind) -> Self {
         let general = kind.indirect_elem;
         Self {
+            elem_bytes: types.size(kind.elem),
+            elem_pointers: !types.slots(kind.elem).is_empty(),
             assign: if general {
                 Assign::General
             } else {
@@ -58,6 +64,94 @@ impl MapShape {
             Walker::Swiss(..) => None,
         }
     }
+
+    /// Keys or elems lie outside of the cells, which point to them.
+    pub fn indirect(&self) -> bool {
+        self.kind.indirect_key || self.kind.indirect_elem
+    }
+
+    /// Elems lie outside of the cells.
+    pub fn indirect_elems(&self) -> bool {
+        self.kind.indirect_elem
+    }
+
+    /// Bytes of an elem, wherever it lies.
+    pub fn elem_bytes(&self) -> u64 {
+        self.elem_bytes
+    }
+
+    /// What an object of `elems` elems takes.
+    pub fn elems_bytes(&self, elems: u64) -> u64 {
+        let bytes = elems.saturating_mul(self.elem_bytes);
+        self.alloc().slot_size(bytes, !self.elem_pointers)
+    }
+
+    /// What a map made for `entries` entries takes if its elems are of another size, with or without pointers, and not indirect.
+    pub fn footprint_with(&self, elem: u64, pointers: bool, entries: u64) -> Footprint {
+        let cell = &self.kind.cell;
+        let noscan = cell.keys_stay && !pointers;
+        match self.kind.walker {
+            Walker::Classic(_, facts) => {
+                let cells = GROUP_SLOTS * (cell.key_size + elem);
+                let changed = ClassicMap {
+                    // A byte for each cell before, a pointer behind.
+                    bucket_size: GROUP_SLOTS + cells + 8,
+                    noscan,
+                    ..facts
+                };
+                changed.footprint(entries)
+            }
+            Walker::Swiss(_, facts) => {
+                let split =
+                    cell.elems >= cell.keys + (GROUP_SLOTS - 1) * cell.key_stride + cell.key_size;
+                let group = if split {
+                    (cell.keys + GROUP_SLOTS * cell.key_size).next_multiple_of(align(elem))
+                        + GROUP_SLOTS * elem
+                } else {
+                    cell.keys + GROUP_SLOTS * pair(cell.key_size, elem)
+                };
+                let changed = SwissMap {
+                    group_size: group.next_multiple_of(8),
+                    noscan,
+                    ..facts
+                };
+                changed.footprint(entries)
+            }
+        }
+    }
+
+    fn alloc(&self) -> AllocRules {
+        match self.kind.walker {
+            Walker::Classic(_, facts) => facts.alloc,
+            Walker::Swiss(_, facts) => facts.alloc,
+        }
+    }
+
+    /// What a slice of `entries` keys with their elems takes, without its header: `[]struct{key K; elem V}`.
+    pub fn slice_bytes(&self, entries: u64) -> u64 {
+        let cell = &self.kind.cell;
+        let bytes = entries.saturating_mul(pair(cell.key_size, cell.elem_size));
+        if bytes == 0 {
+            0
+        } else {
+            self.alloc().slot_size(bytes, cell.noscan)
+        }
+    }
+}
+
+/// The strictest alignment that values of this size can have.
+fn align(size: u64) -> u64 {
+    if size == 0 {
+        1
+    } else {
+        1 << size.trailing_zeros().min(3)
+    }
+}
+
+/// Bytes of `struct{key; elem}`.
+fn pair(key: u64, elem: u64) -> u64 {
+    let end = key.next_multiple_of(align(elem)) + elem;
+    end.next_multiple_of(align(key).max(align(elem)))
 }
 
 fn assign(types: &TypeTable, key: TypeId) -> Assign {
