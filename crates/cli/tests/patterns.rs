@@ -45,7 +45,7 @@ const fn plant(
     }
 }
 
-const PLANTS: [Plant; 15] = [
+const PLANTS: [Plant; 19] = [
     // First mended: no other finalizer runs until then.
     plant(
         "stalled",
@@ -145,6 +145,20 @@ const PLANTS: [Plant; 15] = [
             "main.growth.zombies",
         )
     },
+    plant(
+        "nan",
+        "GO-MAP-UNREACHABLE-ENTRIES",
+        "leak",
+        "main.keyed.nan",
+    ),
+    plant(
+        "mutated",
+        "GO-MAP-UNREACHABLE-ENTRIES",
+        "leak",
+        "main.keyed.mutated",
+    ),
+    plant("raced", "GO-MAP-RACED", "leak", "main.keyed.raced"),
+    plant("skewed", "GO-MAP-HASH-SKEW", "waste", "main.keyed.skewed"),
 ];
 
 /// Bytes by which what a fix gives back may differ from what was said, beside a hundredth.

@@ -378,11 +378,10 @@ fn totals(
     for object in reach.conservative() {
         totals.softly_reachable.add(graph.size(object));
     }
-    let less = |from: Amount, of: Amount| Amount {
-        objects: from.objects.saturating_sub(of.objects),
-        bytes: from.bytes.saturating_sub(of.bytes),
+    totals.reachable = Amount {
+        objects: (reached.objects).saturating_sub(totals.softly_reachable.objects),
+        bytes: (reached.bytes).saturating_sub(totals.softly_reachable.bytes),
     };
-    totals.reachable = less(reached, totals.softly_reachable);
     totals.allocated = Amount {
         objects: reached.objects + totals.unreachable.objects,
         bytes: (reached.bytes).saturating_add(totals.unreachable.bytes),

@@ -12,12 +12,15 @@ mod finding;
 mod forgotten;
 mod goroutine_leak;
 mod join;
+mod map_hash_skew;
 mod map_indirect_slots;
 mod map_never_shrinks;
 mod map_overflow_chains;
+mod map_raced;
 mod map_stranded_growth;
 mod map_tiny_swarm;
 mod map_tombstones;
+mod map_unreachable_entries;
 mod map_zombie_values;
 mod page;
 mod seen;
@@ -39,18 +42,21 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 12] = [
+pub const CATALOGUE: [&Pattern; 15] = [
     &cleanup_self::PATTERN,
     &finalizer_chain::PATTERN,
     &finalizer_cycle::PATTERN,
     &finalizer_stalled::PATTERN,
     &goroutine_leak::PATTERN,
+    &map_hash_skew::PATTERN,
     &map_indirect_slots::PATTERN,
     &map_never_shrinks::PATTERN,
     &map_overflow_chains::PATTERN,
+    &map_raced::PATTERN,
     &map_stranded_growth::PATTERN,
     &map_tiny_swarm::PATTERN,
     &map_tombstones::PATTERN,
+    &map_unreachable_entries::PATTERN,
     &map_zombie_values::PATTERN,
 ];
 
@@ -69,6 +75,7 @@ pub fn find(seen: &Seen<'_>, wanted: impl Fn(&Pattern) -> bool) -> Vec<Finding> 
     for pattern in CATALOGUE.into_iter().filter(|pattern| wanted(pattern)) {
         (pattern.find)(seen, &mut found);
     }
+    map_hash_skew::absorb(&mut found);
     join::join(seen, found)
 }
 

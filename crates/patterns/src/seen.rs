@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use leakscope_go::heap::GoHeap;
-use leakscope_go::maps::MapInfo;
+use leakscope_go::maps::{MapInfo, OddMap};
 use leakscope_graph::{Dominators, GroupIx, Node, RootGroups, Strength};
 use leakscope_target::Addr;
 
@@ -29,10 +29,20 @@ impl Seen<'_> {
     /// Maps that are whole, not being written, and in use: with their index.
     pub(crate) fn maps(&self) -> impl Iterator<Item = (usize, &MapInfo)> {
         let maps = self.heap.maps.iter().enumerate();
-        maps.filter(|(_, map)| {
-            let reached = |object| self.heap.reach.is_reached(object);
-            !map.torn && !map.incomplete && map.object.is_none_or(reached)
-        })
+        maps.filter(|(_, map)| !map.torn && !map.incomplete && self.is_used(map))
+    }
+
+    /// Whether a root reaches the map.
+    pub(crate) fn is_used(&self, map: &MapInfo) -> bool {
+        let reached = |object| self.heap.reach.is_reached(object);
+        map.object.is_none_or(reached)
+    }
+
+    /// Maps in use that are not as a good hash makes them.
+    pub(crate) fn odd_maps(&self) -> impl Iterator<Item = (&OddMap, &MapInfo)> {
+        let odd = self.heap.keys.odd.iter();
+        odd.filter_map(|odd| Some((odd, self.heap.maps.get(odd.map)?)))
+            .filter(|(_, map)| self.is_used(map))
     }
 
     /// The node of a map: its header, where that is an object.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args::{AnalyzeArgs, Common, DiffArgs, HeapArgs, SumsArgs, WhyArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::read::{Subject, read, read_one_of_many, read_with_residency, read_with_values};
+use crate::read::{Subject, read, read_for_findings, read_one_of_many, read_with_values};
 use crate::selection::Selection;
 use crate::views::Overview;
 use crate::views::diff::Sums;
@@ -31,7 +31,7 @@ pub(crate) fn analyze(
 ) -> Result<bool, Failure> {
     let selection = Selection::of(&args.selection)?;
     let AnalyzeArgs { heap: args, .. } = args;
-    let subject = read_with_residency(&args.target, progress)?;
+    let subject = read_for_findings(&args.target, progress)?;
     progress.phase("finding who holds what");
     let rows = &args.rows;
     let (suspects, rows) = if options.json {

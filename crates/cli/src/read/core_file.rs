@@ -71,6 +71,7 @@ pub(super) fn capture(
         rss: None,
         residency: None,
         values: true,
+        running: None,
     })
 }
 

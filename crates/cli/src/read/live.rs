@@ -74,6 +74,7 @@ pub(super) fn capture(
         rss: Some(summary.rss),
         residency,
         values: true,
+        running: Some(process),
     })
 }
 

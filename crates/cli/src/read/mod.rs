@@ -16,7 +16,7 @@ use leakscope_go::heap::GoHeap;
 use leakscope_go::layouts::Layouts;
 use leakscope_go::program::Program;
 use leakscope_report::{Capture, Gap, Target, Text};
-use leakscope_target::{Image, Mapping, Residency, Thread, drop_privileges};
+use leakscope_target::{Image, LiveProcess, Mapping, Memory, Residency, Thread, drop_privileges};
 
 pub(crate) use self::snapshot::{Snapped, snap, usual_name};
 
@@ -56,6 +56,15 @@ struct Captured {
     residency: Option<Residency>,
     /// Strings, numbers and buffers are among the bytes.
     values: bool,
+    /// The process, which runs on.
+    running: Option<LiveProcess>,
+}
+
+impl Captured {
+    /// Whether what keys of maps say can be told from where they lie: their bytes are there, and of one moment.
+    fn has_keys(&self) -> bool {
+        self.values && !self.capture.torn
+    }
 }
 
 /// The live process that `target` means, if it means one.
@@ -87,6 +96,19 @@ pub(crate) fn read_with_residency(
         last: true,
     };
     read_as(args, how, progress)
+}
+
+/// Reads a heap as [`read_with_residency`] does, and looks whether the keys of its maps lie where searches look.
+pub(crate) fn read_for_findings(
+    args: &TargetArgs,
+    progress: &mut Progress,
+) -> Result<Subject, Failure> {
+    let how = How {
+        contents: Contents::Needed,
+        residency: true,
+        last: true,
+    };
+    read_and(args, how, Keys::LookedAt, progress)
 }
 
 /// Reads the heap of one of several targets as [`read_with_residency`] does: privileges are kept for the others.
@@ -129,7 +151,23 @@ pub(crate) fn read_with_values(
     Ok(subject(captured, heap))
 }
 
+/// Whether keys of maps are looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Keys {
+    Left,
+    LookedAt,
+}
+
 fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
+    read_and(args, how, Keys::Left, progress)
+}
+
+fn read_and(
+    args: &TargetArgs,
+    how: How,
+    keys: Keys,
+    progress: &mut Progress,
+) -> Result<Subject, Failure> {
     match locate::locate(&args.target)? {
         Place::Stdin => return heap_dump::read_stdin(args, how, progress),
         Place::File(path) if heap_dump::is_one(&path) => {
@@ -141,12 +179,17 @@ fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subje
     let mut captured = capture(args, how, progress)?;
     progress.phase("rebuilding the heap");
     let image = std::mem::replace(&mut captured.image, Image::builder().build());
-    let heap = GoHeap::build(
-        &captured.program,
-        &captured.layouts,
-        image,
-        &captured.threads,
-    )?;
+    let (program, layouts) = (&captured.program, &captured.layouts);
+    let threads = &captured.threads;
+    let heap = if keys == Keys::LookedAt && captured.has_keys() {
+        let running = captured
+            .running
+            .as_ref()
+            .map(|process| process as &dyn Memory);
+        GoHeap::build_with_keys(program, layouts, image, threads, running)?
+    } else {
+        GoHeap::build(program, layouts, image, threads)?
+    };
     Ok(subject(captured, heap).0)
 }
 

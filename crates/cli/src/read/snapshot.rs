@@ -83,6 +83,7 @@ pub(super) fn capture(path: &Path, how: How, progress: &mut Progress) -> Result<
         rss: about.rss,
         residency: snapshot.residency().map_err(wrong)?,
         values: about.values,
+        running: None,
     })
 }
 
