@@ -32,10 +32,11 @@ impl Seen<'_> {
         maps.filter(|(_, map)| !map.torn && !map.incomplete && self.is_used(map))
     }
 
-    /// Whether a root reaches the map.
+    /// Whether a root reaches the map. Of a header that is no object, but lies on a stack, nobody knows whether its function still
+    /// uses it: what is left there of a map that has ended may lead to memory that others have by now.
     pub(crate) fn is_used(&self, map: &MapInfo) -> bool {
         let reached = |object| self.heap.reach.is_reached(object);
-        map.object.is_none_or(reached)
+        map.object.is_some_and(reached)
     }
 
     /// Maps in use that are not as a good hash makes them.

@@ -16,8 +16,18 @@ const MAX_POINTS: usize = 4000;
 /// Most floors of a channel that are kept for it: a year of five minutes each.
 const MAX_BUCKETS: usize = 105_120;
 
-/// Most evaluations of a stretch without samples: after the first ones, nothing changes any more.
+/// Most evaluations of a stretch without samples, whatever the configuration says.
 const MAX_IDLE: i64 = 2000;
+
+/// Evaluations of a stretch without samples after which nothing changes any more: samples are stale and verdicts cleared, twice
+/// over.
+fn idle_limit(config: &Config) -> i64 {
+    let until_stale = config.stale.checked_div(config.every).unwrap_or(MAX_IDLE);
+    let until_clear = i64::from(config.clear_after);
+    (until_stale.saturating_add(until_clear))
+        .saturating_mul(2)
+        .min(MAX_IDLE)
+}
 
 /// The runtime of a history that does not say: `GOGC` is Go's, a maximum of the heap without it a JVM's.
 pub(super) fn guess(history: &History) -> Runtime {
@@ -42,12 +52,13 @@ pub(super) fn feed(history: &History, runtime: Runtime, config: &Config) -> Repl
         .samples
         .first()
         .map_or(0, |s| process.next_evaluation(s.at, config));
+    let idle_limit = idle_limit(config);
     for sample in &history.samples {
         let mut idle = 0;
         while sample.at >= next {
             changes.extend(process.evaluate(next, config, &mut scratch));
             idle += 1;
-            let after = if idle < MAX_IDLE { next } else { sample.at };
+            let after = if idle < idle_limit { next } else { sample.at };
             next = process.next_evaluation(after, config);
         }
         let name = usize::from(sample.name);
