@@ -1,6 +1,7 @@
 //! What the roots reach, and over which reference each object was reached first.
 
 use std::hint::black_box;
+use std::ops::Range;
 
 use fixedbitset::FixedBitSet;
 
@@ -124,6 +125,13 @@ impl Reach {
     /// Whether any root reaches `object`.
     pub fn is_reached(&self, object: ObjIx) -> bool {
         self.reached.contains(object.index())
+    }
+
+    /// How many objects of a range of numbers any root reaches. Numbers of no object are reached by none.
+    pub fn reached_among(&self, objects: Range<u32>) -> u32 {
+        let end = (objects.end as usize).min(self.reached.len());
+        let start = (objects.start as usize).min(end);
+        u32::try_from(self.reached.count_ones(start..end)).unwrap_or(u32::MAX)
     }
 
     /// Whether a root that the collector follows reaches `object`.

@@ -11,6 +11,7 @@ use leakscope_graph::ObjIx;
 use leakscope_target::{AddrRange, MappingUsage, Residency};
 
 use crate::heap::GoHeap;
+use crate::spans::Span;
 use ranges::{both, bytes, joined, touching, without};
 
 pub(crate) use map::{MemoryMap, arena_entry, arena_lists};
@@ -282,6 +283,12 @@ impl<'a> Divider<'a> {
                 };
                 // What a large object was asked for; a slot of others.
                 let size = of_span.usable() + of_span.header();
+                if whole && self.all_live(of_span) {
+                    let taken = u64::from(of_span.objects).saturating_mul(size);
+                    parts.add(Part::Live, taken);
+                    parts.add(Part::InsideSpans, piece.len().saturating_sub(taken));
+                    continue;
+                }
                 let mut taken = 0;
                 for (obj, slot) in objects.slots(number) {
                     let start = of_span.start.0 + u64::from(slot) * of_span.elem_size;
@@ -297,6 +304,12 @@ impl<'a> Divider<'a> {
                 parts.add(Part::InsideSpans, piece.len().saturating_sub(taken));
             }
         }
+    }
+
+    /// Whether roots reach every object of a span: most spans of most heaps.
+    fn all_live(&self, span: &Span) -> bool {
+        let objects = span.first_obj..span.first_obj.saturating_add(span.objects);
+        self.heap.reach.reached_among(objects) == span.objects
     }
 
     fn state(&self, obj: u32) -> Part {
