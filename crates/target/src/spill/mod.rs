@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
+use rustix::io::Errno;
 
 use self::extents::Extents;
 
@@ -41,6 +42,8 @@ const PATIENCE: u32 = 50;
 const STRIDE: usize = 4 << 20;
 /// The least bound that makes sense: the program and its names alone take some tens of megabytes.
 pub const LEAST_BOUND: u64 = 64 << 20;
+/// Names of a file that are tried: those of earlier runs of this process id may be left.
+const NAMES: u32 = 16;
 /// `statfs` type of tmpfs: a file there is memory.
 const TMPFS: i64 = 0x0102_1994;
 
@@ -146,9 +149,7 @@ pub fn limit_memory(
             free,
         });
     }
-    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL | OFlags::CLOEXEC;
-    let file = rustix::fs::openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR);
-    let file = File::from(file.map_err(|e| failed(e.into()))?);
+    let file = nameless(folder).map_err(failed)?;
     let len = usize::try_from(free).unwrap_or(usize::MAX) / UNIT;
     let len = len.min(UNITS) * UNIT;
     file.set_len(len as u64).map_err(failed)?;
@@ -159,6 +160,33 @@ pub fn limit_memory(
     let thread = std::thread::Builder::new().name("memory".to_owned());
     thread.spawn(watch).map_err(failed)?;
     Ok(())
+}
+
+/// A file without a name in `folder`, which nobody else can open.
+fn nameless(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::TMPFILE | OFlags::EXCL | OFlags::CLOEXEC;
+    match rustix::fs::openat(CWD, folder, flags, Mode::RUSR | Mode::WUSR) {
+        // File systems that cannot (NFS, overlays of older kernels), and kernels that take the folder for the file.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL | Errno::NOSYS) => unlinked(folder),
+        file => Ok(File::from(file?)),
+    }
+}
+
+/// The same, of a file whose name is taken away as soon as it is made.
+fn unlinked(folder: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    for nth in 0..NAMES {
+        let name = folder.join(format!(".leakscope-{}-{nth}", std::process::id()));
+        match rustix::fs::openat(CWD, &name, flags, Mode::RUSR | Mode::WUSR) {
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(file) => {
+                rustix::fs::unlink(&name)?;
+                return Ok(File::from(file));
+            }
+        }
+    }
+    Err(Errno::EXIST.into())
 }
 
 fn procfs_file() -> io::Result<File> {
@@ -389,4 +417,35 @@ fn resize(at: usize, len: usize, wanted: usize) -> bool {
         extents.give(at + len, wanted - len);
     }
     room
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Seek, Write};
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn the_file_has_no_name_and_is_its_owners_alone_with_and_without_the_kernels_help() {
+        let folder = tempfile::tempdir().unwrap();
+        // A name that an ended process of our number left behind is passed over.
+        let left = format!(".leakscope-{}-0", std::process::id());
+        std::fs::write(folder.path().join(&left), "left").unwrap();
+        for mut file in [
+            nameless(folder.path()).unwrap(),
+            unlinked(folder.path()).unwrap(),
+        ] {
+            let about = file.metadata().unwrap();
+            assert_eq!((about.nlink(), about.mode() & 0o777), (0, 0o600));
+            file.write_all(b"column").unwrap();
+            file.rewind().unwrap();
+            let mut read = String::new();
+            file.read_to_string(&mut read).unwrap();
+            assert_eq!(read, "column");
+        }
+        let names = std::fs::read_dir(folder.path()).unwrap();
+        let names: Vec<_> = names.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, [left.as_str()]);
+    }
 }
