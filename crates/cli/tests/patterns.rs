@@ -25,6 +25,8 @@ struct Plant {
     cleanups_only: bool,
     /// It cannot be mended in place: another process does what is advised from its start.
     twin: bool,
+    /// It changes what the whole program does, and is tried by itself.
+    alone: bool,
 }
 
 const fn plant(
@@ -42,10 +44,11 @@ const fn plant(
         groups_only: false,
         cleanups_only: false,
         twin: false,
+        alone: false,
     }
 }
 
-const PLANTS: [Plant; 19] = [
+const PLANTS: [Plant; 20] = [
     // First mended: no other finalizer runs until then.
     plant(
         "stalled",
@@ -159,6 +162,16 @@ const PLANTS: [Plant; 19] = [
     ),
     plant("raced", "GO-MAP-RACED", "leak", "main.keyed.raced"),
     plant("skewed", "GO-MAP-HASH-SKEW", "waste", "main.keyed.skewed"),
+    Plant {
+        buckets_only: true,
+        alone: true,
+        ..plant(
+            "spiking",
+            "GO-MAP-GROWTH-SPIKE",
+            "suspect",
+            "main.growth.spiking",
+        )
+    },
 ];
 
 /// Bytes by which what a fix gives back may differ from what was said, beside a hundredth.
@@ -175,7 +188,9 @@ fn spawn(version: &str, planted: &[(&str, &str)]) -> Result<Running> {
 }
 
 fn spawn_all(version: &str, mode: &str) -> Result<Running> {
-    spawn(version, &PLANTS.map(|p| (p.name, mode)))
+    let together = PLANTS.iter().filter(|p| !p.alone);
+    let planted: Vec<(&str, &str)> = together.map(|p| (p.name, mode)).collect();
+    spawn(version, &planted)
 }
 
 /// Findings by holder, and the whole document.
@@ -212,16 +227,10 @@ fn each_pattern_is_found_with_its_bytes_and_gone_when_its_advice_is_followed() -
 
 fn all_at_once(version: &str) -> Result<()> {
     let mut all = spawn_all(version, "has")?;
-    let buckets = all.truth()["buckets"] == true;
-    let cleanups = all.truth()["cleanups"] == true;
-    let planted = PLANTS
-        .iter()
-        .filter(|p| !(p.buckets_only && !buckets || p.groups_only && buckets))
-        .filter(|p| cleanups || !p.cleanups_only);
-    let mut planted: Vec<&Plant> = planted.collect();
-    let (mut found, document) = findings(&all)?;
+    let planted = planted_in(&all, false);
+    let (found, document) = findings(&all)?;
     same(&found, &planted)?;
-    proofs(&found, buckets)?;
+    proofs(&found, all.truth()["buckets"] == true)?;
     for plant in &planted {
         expected(plant, &found, &document)?;
     }
@@ -231,24 +240,46 @@ fn all_at_once(version: &str) -> Result<()> {
         page.contains("GO-MAP-NEVER-SHRINKS") && page.contains("fix: "),
         "{page}"
     );
-    while let Some(index) = planted.iter().position(|p| !p.twin) {
-        let plant = planted.remove(index);
-        let said = bytes(&found[plant.holder])?;
-        let answer = all.ask(&format!("fix {}", plant.name))?;
-        let released = answer["released"].as_i64().context("nothing said")?;
-        given_back(plant, said, released)?;
-        found = findings(&all)?.0;
-        ensure!(
-            !found.contains_key(plant.holder),
-            "{}: still there: {found:#?}",
-            plant.name
-        );
-        same(&found, &planted)?;
+    for plant in planted_in(&all, true) {
+        let mut running = spawn(version, &[(plant.name, "has")])?;
+        let (found, document) = findings(&running)?;
+        expected(plant, &found, &document)?;
+        mended_one_by_one(&mut running, found, vec![plant])?;
     }
-    for plant in planted {
+    for plant in mended_one_by_one(&mut all, found, planted)? {
         fixed_twin(version, plant)?;
     }
     Ok(())
+}
+
+/// What this program can have, together with the rest or `alone`.
+fn planted_in(running: &Running, alone: bool) -> Vec<&'static Plant> {
+    let buckets = running.truth()["buckets"] == true;
+    let cleanups = running.truth()["cleanups"] == true;
+    (PLANTS.iter())
+        .filter(|p| p.alone == alone)
+        .filter(|p| !(p.buckets_only && !buckets || p.groups_only && buckets))
+        .filter(|p| cleanups || !p.cleanups_only)
+        .collect()
+}
+
+/// Has everything mended that can be in place, with what that gives back; the rest.
+fn mended_one_by_one(
+    running: &mut Running,
+    mut found: BTreeMap<String, Value>,
+    mut planted: Vec<&'static Plant>,
+) -> Result<Vec<&'static Plant>> {
+    same(&found, &planted)?;
+    while let Some(index) = planted.iter().position(|p| !p.twin) {
+        let plant = planted.remove(index);
+        let said = bytes(&found[plant.holder])?;
+        let answer = running.ask(&format!("fix {}", plant.name))?;
+        let released = answer["released"].as_i64().context("nothing said")?;
+        given_back(plant, said, released)?;
+        found = findings(running)?.0;
+        same(&found, &planted).with_context(|| format!("{} is mended", plant.name))?;
+    }
+    Ok(planted)
 }
 
 /// The finding of what was planted says what it is and is told once.
@@ -321,6 +352,10 @@ fn look_alikes_of_every_pattern_raise_nothing() -> Result<()> {
         ensure!(found.is_empty(), "go{version}: {found:#?}");
         let growing = running.truth()["buckets"] == running.truth()["growing"];
         ensure!(growing, "the look-alike of a stranded growth does not grow");
+        for plant in planted_in(&running, true) {
+            let (found, _) = findings(&spawn(&version, &[(plant.name, "look-alike")])?)?;
+            ensure!(found.is_empty(), "go{version}: {found:#?}");
+        }
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ mod finding;
 mod forgotten;
 mod goroutine_leak;
 mod join;
+mod map_growth_spike;
 mod map_hash_skew;
 mod map_indirect_slots;
 mod map_never_shrinks;
@@ -42,12 +43,13 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 15] = [
+pub const CATALOGUE: [&Pattern; 16] = [
     &cleanup_self::PATTERN,
     &finalizer_chain::PATTERN,
     &finalizer_cycle::PATTERN,
     &finalizer_stalled::PATTERN,
     &goroutine_leak::PATTERN,
+    &map_growth_spike::PATTERN,
     &map_hash_skew::PATTERN,
     &map_indirect_slots::PATTERN,
     &map_never_shrinks::PATTERN,

@@ -127,6 +127,14 @@ impl MapShape {
         }
     }
 
+    /// What the array takes to which a map of 2^`b` buckets grows (`runtime.hashGrow`), bytes; `None` for groups.
+    pub fn grown_array_bytes(&self, b: u8) -> Option<u64> {
+        match self.kind.walker {
+            Walker::Classic(_, facts) => Some(facts.array_bytes(b.checked_add(1)?)),
+            Walker::Swiss(..) => None,
+        }
+    }
+
     /// What a slice of `entries` keys with their elems takes, without its header: `[]struct{key K; elem V}`.
     pub fn slice_bytes(&self, entries: u64) -> u64 {
         let cell = &self.kind.cell;
