@@ -148,6 +148,25 @@ impl DumpPlace {
     /// Makes the dump, which is whole, the file at `wanted`: with mode 0600, of the user who runs this or called `sudo`.
     /// Without `force`, nothing that is there is replaced. Says its length.
     pub fn finish(self, wanted: &Path, force: bool) -> io::Result<u64> {
+        let (dump, len) = self.whole()?;
+        match &self.beside {
+            Some(relative) => PrivateFile::adopt(wanted, force, relative)?.commit()?,
+            None => {
+                let mut file = PrivateFile::create(wanted, force)?;
+                copy(dump, &mut file)?;
+                file.commit()?;
+            }
+        }
+        Ok(len)
+    }
+
+    /// The dump, which is whole, without its name: it is gone once nobody has it open or mapped any more.
+    pub fn nameless(self) -> io::Result<File> {
+        Ok(self.whole()?.0)
+    }
+
+    /// The dump, opened to be read, and its length.
+    fn whole(&self) -> io::Result<(File, u64)> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
         let dump = File::from(openat(&self.folder, NAME, flags, Mode::empty())?);
         let stat = fstat(&dump)?;
@@ -158,15 +177,7 @@ impl DumpPlace {
         if !sound {
             return Err(io::Error::other("the dump is not a file of the JVM"));
         }
-        match &self.beside {
-            Some(relative) => PrivateFile::adopt(wanted, force, relative)?.commit()?,
-            None => {
-                let mut file = PrivateFile::create(wanted, force)?;
-                copy(dump, &mut file)?;
-                file.commit()?;
-            }
-        }
-        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+        Ok((dump, u64::try_from(stat.st_size).unwrap_or(0)))
     }
 }
 
