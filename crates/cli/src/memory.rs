@@ -25,6 +25,6 @@ pub(crate) fn limit(most: Option<u64>, needed: u64) -> Result<(), Failure> {
 }
 
 /// Where large temporary files belong: `/tmp` is often kept in memory.
-fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     std::env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from)
 }

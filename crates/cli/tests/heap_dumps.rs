@@ -198,6 +198,15 @@ fn threads_are_told_with_what_their_frames_and_thread_locals_hold() -> Result<()
             let retained = thread["retained_bytes"].as_u64().context("retained")?;
             ensure!((least..least + 4096).contains(&retained), "{thread:#}");
         }
+        let folder = tempfile::tempdir()?;
+        let packed = folder.path().join("heap.hprof.zst");
+        std::fs::write(
+            &packed,
+            zstd::encode_all(&std::fs::read(dump.path())?[..], 1)?,
+        )?;
+        let packed = packed.to_str().context("a path")?;
+        let of_packed = leakscope(["threads", packed, "--json"])?.document("threads")?;
+        ensure!(of_packed["threads"] == document["threads"], "{of_packed:#}");
         let started = truth["virtual_threads"]
             .as_u64()
             .context("virtual threads")?;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use leakscope_testkit::{Jdk, JvmDump, JvmFixtures, Running, send_signal};
 use serde_json::Value;
-use support::{command, leakscope, untouched};
+use support::{command, leakscope, run, untouched};
 
 /// No machine is so busy that what has been begun is not over within this time.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -129,6 +129,62 @@ fn a_jvm_is_not_stopped_for_longer_than_allowed() -> Result<()> {
     }
     leakscope(["snap", pid.as_str(), "-o", path, "--no-stop"])?.failed_with("jvm.stops");
     ensure!(names(folder.path())?.is_empty());
+    healthy(running.pid())
+}
+
+#[test]
+fn questions_to_a_live_jvm_are_answered_from_a_dump_that_is_gone_afterwards() -> Result<()> {
+    let running = spawn(17, "Leaks", &["-XX:+UseG1GC"], &[])?;
+    let pid = running.pid().to_string();
+    let before = full_collections(running.pid())?;
+    let folder = tempfile::tempdir()?;
+    let ask = |words: &[&str]| {
+        run(command()
+            .env("TMPDIR", folder.path())
+            .args(words)
+            .arg("--json"))
+    };
+    let analyze = ask(&[&["analyze", pid.as_str()][..], &ENOUGH].concat())?;
+    for word in ["stand still for about", "and write about", "at most"] {
+        ensure!(analyze.err.contains(word), "{}", analyze.err);
+    }
+    let analyze = analyze.document("analyze")?;
+    let target = &analyze["target"];
+    ensure!(
+        target["kind"] == "live" && target["pid"] == running.pid() && target["runtime"] == "jvm",
+        "{target:#}"
+    );
+    ensure!(analyze["capture"]["stop_measured_ns"].as_u64() > Some(0));
+    let leak = &running.truth()["leaks"][0];
+    let (holder, class) = (&leak["holder"], leak["class"].as_str().context("a class")?);
+    let field = holder.as_str().and_then(|h| h.rsplit('.').next());
+    let field = field.context("a field")?;
+    let suspects = analyze["suspects"].as_array().context("suspects")?;
+    ensure!(
+        suspects
+            .iter()
+            .any(|row| row["holder"].to_string().contains(field)),
+        "{suspects:#?}"
+    );
+    let why = ask(&[&["why", pid.as_str(), class][..], &ENOUGH].concat())?.document("why")?;
+    ensure!(why["paths"].to_string().contains(field), "{why:#}");
+    let packed = folder.path().join("heap.hprof.gz");
+    let path = packed.to_str().context("a path")?;
+    ask(&[&["snap", pid.as_str(), "-o", path][..], &ENOUGH].concat())?.document("snap")?;
+    for target in [pid.as_str(), path] {
+        let threads = ask(&[&["threads", target][..], &ENOUGH].concat())?.document("threads")?;
+        let rows = threads["threads"].as_array().context("threads")?;
+        ensure!(rows.iter().any(|row| row["name"] == "main"), "{threads:#}");
+    }
+    for command in ["goroutines", "sites", "ledger"] {
+        ask(&[command, pid.as_str()])?.failed_with("go.jvm");
+    }
+    ask(&["analyze", pid.as_str(), "--max-stop", "1ms"])?.failed_with("jvm.pause");
+    ensure!(names(folder.path())? == ["heap.hprof.gz"]);
+    ensure!(
+        full_collections(running.pid())? == before,
+        "a collection was forced"
+    );
     healthy(running.pid())
 }
 

@@ -1,7 +1,6 @@
 //! One JVM heap, rebuilt from a dump: the graph with its types, collections, threads, totals and what they rest on.
 
 use std::cell::{Cell, RefCell};
-use std::ops::Range;
 
 use leakscope_graph::{Columns, HeapGraph, Histogram, ObjIx, Path, Reach, Resolver, TypeRow};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -10,7 +9,7 @@ use crate::bounds::{Bound, bounds};
 use crate::classes::ClassTable;
 use crate::collections::{Census, Collection};
 use crate::columns::{Plan, objects_of};
-use crate::contents::contents;
+use crate::contents::{Again, contents};
 use crate::error::Error;
 use crate::gaps::Gaps;
 use crate::hprof::header::Header;
@@ -21,7 +20,8 @@ use crate::kind::Parts;
 use crate::layout::Layout;
 use crate::locals::thread_locals;
 use crate::names::Names;
-use crate::read::{Dump, Input, read};
+use crate::packed::Packed;
+use crate::read::{Dump, Input, read_bytes, read_stream};
 use crate::roots::{
     Loader, RootNames, Sources as RootSources, is_soft, loader_of_class, static_fields,
 };
@@ -108,11 +108,21 @@ impl JvmHeap {
     /// Rebuilds the heap of a dump, as far as it goes. Peak memory is 45 bytes per object and 12 per reference, the
     /// dump itself aside.
     pub fn build(input: Input<'_>) -> Result<Self, Error> {
-        let again = match &input {
-            Input::Bytes { bytes, done } => Some((*bytes, *done)),
-            Input::Stream(_) => None,
+        let packed;
+        let (mut dump, again) = match input {
+            Input::Bytes { bytes, done } => {
+                (read_bytes(bytes, done)?, Some(Again::Bytes(bytes, done)))
+            }
+            Input::Packed {
+                packing,
+                bytes,
+                done,
+            } => {
+                packed = Packed::new(packing, bytes, done);
+                (read_stream(packed.whole()?)?, Some(Again::Packed(&packed)))
+            }
+            Input::Stream(stream) => (read_stream(stream)?, None),
         };
-        let mut dump = read(input)?;
         let mut gaps = std::mem::take(&mut dump.gaps);
         let pieces = std::mem::take(&mut dump.pieces);
         let not_statics: FxHashSet<u64> = dump.tables.ids_of(NOT_STATICS);
@@ -327,9 +337,6 @@ fn thread_objects(source: &ThreadSources<'_>, class_of: &[Option<u32>]) -> Vec<u
     objects_of(source.columns, &wanted)
 }
 
-/// A dump that can be read a second time, and what is called for parts that are no longer needed.
-type Again<'a> = (&'a [u8], &'a (dyn Fn(Range<usize>) + Sync));
-
 /// Looks the names of threads up in the dump.
 fn name_threads(
     threads: &mut [Thread],
@@ -337,7 +344,7 @@ fn name_threads(
     dump: &Dump,
     again: Option<Again<'_>>,
 ) {
-    let Some((bytes, done)) = again else { return };
+    let Some(again) = again else { return };
     let mut wanted: FxHashMap<u64, u32> = FxHashMap::default();
     for (at, thread) in threads.iter().enumerate() {
         let array = thread.object.and_then(|o| source.name_array(o));
@@ -345,7 +352,7 @@ fn name_threads(
             wanted.insert(source.index.address(array), at as u32);
         }
     }
-    for (at, type_, bytes) in contents(bytes, done, dump, &wanted) {
+    for (at, type_, bytes) in contents(&again, dump, &wanted) {
         threads[at as usize].name = text(type_, &bytes);
     }
 }

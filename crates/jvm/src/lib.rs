@@ -36,7 +36,7 @@ pub use heap::{Amount, JvmHeap, LayoutFound, Totals};
 pub use hprof::header::Header;
 pub use layout::Layout;
 pub use names::Names;
-pub use packed::{Packing, unpack, unpack_bytes};
+pub use packed::{Packing, unpack};
 pub use read::Input;
 pub use roots::{Group, Groups, ThreadRoot};
 pub use spelling::{java_name, package_of};

@@ -12,6 +12,7 @@ use crate::hprof::header::Header;
 use crate::hprof::scan::{Scanned, classes, scan, scan_deferred};
 use crate::hprof::split::{Piece, Source, Splitter};
 use crate::hprof::tables::Tables;
+use crate::packed::Packing;
 
 /// Pieces that are looked through for classes before objects are: JVMs write classes first.
 const CLASS_PIECES: usize = 16;
@@ -25,6 +26,15 @@ pub enum Input<'a> {
     /// All of its bytes, in memory or mapped.
     Bytes {
         /// The bytes.
+        bytes: &'a [u8],
+        /// Called with ranges that are not needed for now.
+        done: &'a (dyn Fn(Range<usize>) + Sync),
+    },
+    /// The same of a packed dump.
+    Packed {
+        /// How it is packed.
+        packing: Packing,
+        /// The packed bytes.
         bytes: &'a [u8],
         /// Called with ranges that are not needed for now.
         done: &'a (dyn Fn(Range<usize>) + Sync),
@@ -55,21 +65,22 @@ pub(crate) struct Place {
     pub(crate) addresses: (u64, u64),
 }
 
-/// Reads `input` as far as it goes.
-pub(crate) fn read(input: Input<'_>) -> Result<Dump, Error> {
-    match input {
-        Input::Bytes { bytes, done } => {
-            let header = Header::parse(bytes)?;
-            by_width(header, Source::Bytes(bytes), Vec::new(), done)
-        }
-        Input::Stream(mut stream) => {
-            let mut start = Vec::new();
-            let _ = stream.by_ref().take(START).read_to_end(&mut start)?;
-            let header = Header::parse(&start)?;
-            let rest = start.split_off(header.len);
-            by_width(header, Source::Stream(stream), rest, &|_| {})
-        }
-    }
+/// Reads a dump of which all bytes are at hand as far as it goes. `done` is called with ranges that were read.
+pub(crate) fn read_bytes(
+    bytes: &[u8],
+    done: &(dyn Fn(Range<usize>) + Sync),
+) -> Result<Dump, Error> {
+    let header = Header::parse(bytes)?;
+    by_width(header, Source::Bytes(bytes), Vec::new(), done)
+}
+
+/// Reads an unpacked stream as far as it goes.
+pub(crate) fn read_stream(mut stream: Box<dyn Read + Send + '_>) -> Result<Dump, Error> {
+    let mut start = Vec::new();
+    let _ = stream.by_ref().take(START).read_to_end(&mut start)?;
+    let header = Header::parse(&start)?;
+    let rest = start.split_off(header.len);
+    by_width(header, Source::Stream(stream), rest, &|_| {})
 }
 
 fn by_width(

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args::{AnalyzeArgs, Common, DiffArgs, HeapArgs, SumsArgs, WhyArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::read::{Subject, read, read_for_findings, read_one_of_many, read_with_values};
+use crate::read::{Subject, read, read_for_findings, read_go, read_one_of_many, read_with_values};
 use crate::selection::Selection;
 use crate::views::Overview;
 use crate::views::diff::Sums;
@@ -71,7 +71,11 @@ pub(crate) fn histo(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    if let Some(pid) = jvm::is_meant(&args.heap.target.target) {
+    // What each alone keeps is in a dump only.
+    if !args.retained
+        && !options.wants_profile()
+        && let Some(pid) = jvm::is_meant(&args.heap.target.target)
+    {
         return jvm::histo(pid, &args.heap, options, progress);
     }
     let view = |subject: &Subject, limit| views::histo(subject, args.retained, limit);
@@ -92,7 +96,9 @@ pub(crate) fn goroutines(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    show(
+    let subject = read_go(&args.target, progress)?;
+    tell(
+        &subject,
         args,
         options,
         progress,
@@ -164,16 +170,27 @@ fn show<D: Serialize + Render>(
     view: impl Fn(&Subject, Option<usize>) -> Result<D, Failure>,
 ) -> Result<(), Failure> {
     let subject = read(&args.target, progress)?;
+    tell(&subject, args, options, progress, in_text, view)
+}
+
+fn tell<D: Serialize + Render>(
+    subject: &Subject,
+    args: &HeapArgs,
+    options: &Common,
+    progress: &mut Progress,
+    in_text: usize,
+    view: impl Fn(&Subject, Option<usize>) -> Result<D, Failure>,
+) -> Result<(), Failure> {
     progress.phase("writing the report");
     if options.wants_profile() {
-        return profile(&subject, options, progress);
+        return profile(subject, options, progress);
     }
     let limit = if options.json {
         args.rows.of_json(None)
     } else {
         args.rows.of_text(in_text)
     };
-    let doc = view(&subject, limit)?;
+    let doc = view(subject, limit)?;
     progress.pause();
     output::document(&doc, options, limit)
 }

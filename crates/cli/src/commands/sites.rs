@@ -3,7 +3,7 @@
 use crate::args::{Common, HeapArgs};
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::read::{read, read_with_residency};
+use crate::read::{read_go, read_with_residency};
 use crate::{output, views};
 
 /// Sites in text; JSON has all.
@@ -16,7 +16,7 @@ pub(crate) fn sites(
     options: &Common,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
-    let subject = read(&args.target, progress)?;
+    let subject = read_go(&args.target, progress)?;
     progress.phase("finding who allocated");
     let limit = limit(args, options, SITES);
     let doc = views::sites::sites(&subject, limit)?;

@@ -1,5 +1,6 @@
 //! Live JVMs: asked over their own attach protocol, after what that will cost them was said and found allowed.
 
+mod dump;
 mod heap_info;
 mod histo;
 mod prediction;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use leakscope_report::{Capture, Method, Target, TargetKind, Text};
 use leakscope_target::{Attach, AttachError, Jvm, OwnAccess, ProcessSummary};
 
+pub(crate) use self::dump::dump_for_now;
 pub(crate) use self::histo::histo;
 pub(crate) use self::snap::snap;
 
@@ -33,7 +35,12 @@ const SHORT: usize = 1 << 20;
 
 /// The process that `target` means on the command line, if that is a JVM.
 pub(crate) fn is_meant(target: &OsStr) -> Option<i32> {
-    crate::read::process(target).filter(|pid| Jvm::look(*pid).is_some())
+    crate::read::process(target).filter(|pid| is_one(*pid))
+}
+
+/// Whether this process is a JVM.
+pub(crate) fn is_one(pid: i32) -> bool {
+    Jvm::look(pid).is_some()
 }
 
 /// Why a JVM would not answer us as we are, as far as can be told without asking it.

@@ -8,14 +8,14 @@ use std::path::Path;
 
 use leakscope_jvm::{Input, JvmHeap, Packing, unpack};
 use leakscope_report::{Capture, Gap, Method, Target, TargetKind, Text};
-use leakscope_target::{forget_pages, map_file, return_free_memory};
+use leakscope_target::{forget_pages, map_file, map_open_file, return_free_memory};
 
 use super::{How, Subject, locate};
 use crate::args::TargetArgs;
 use crate::failure::Failure;
 use crate::heap::AnyHeap;
-use crate::memory;
 use crate::progress::Progress;
+use crate::{jvm, memory};
 
 /// How cores and executables begin.
 const ELF: &[u8] = b"\x7fELF";
@@ -60,27 +60,57 @@ pub(super) fn read(
     progress.phase("reading the heap dump");
     let file = map_file(path)?;
     how.drop_privileges(progress);
-    // Columns come to about as much as a dump; of a packed one it is not known how much that is.
-    memory::limit(args.how.max_memory, file.len() as u64)?;
-    let done = |range: Range<usize>| forget_pages(&file, range.start, range.end);
-    let input = match Packing::of(&file) {
-        Packing::None => Input::Bytes {
-            bytes: &file,
-            done: &done,
-        },
-        packing => Input::Stream(unpacked(packing, &file, path)?),
-    };
-    let heap = build(input, path.as_os_str())?;
+    let forget = |range: Range<usize>| forget_pages(&file, range.start, range.end);
+    let heap = read_mapped(&file, &forget, path.as_os_str(), args)?;
     Ok(subject(heap, path.as_os_str(), progress))
 }
 
-fn unpacked<'a>(
-    packing: Packing,
-    bytes: &'a [u8],
-    path: &Path,
-) -> Result<Box<dyn Read + Send + 'a>, Failure> {
-    leakscope_jvm::unpack_bytes(packing, bytes)
-        .map_err(|source| not_read(path.as_os_str(), source.into()))
+/// Has a live JVM write a dump for now, and reads that.
+pub(super) fn read_live(
+    pid: i32,
+    args: &TargetArgs,
+    how: How,
+    progress: &mut Progress,
+) -> Result<Subject, Failure> {
+    let (file, target, capture) = jvm::dump_for_now(pid, &args.how, progress)?;
+    how.drop_privileges(progress);
+    progress.phase("reading the heap dump");
+    let name = args.target.as_os_str();
+    let file = map_open_file(&file).map_err(|source| not_read(name, source.into()))?;
+    let forget = |range: Range<usize>| forget_pages(&file, range.start, range.end);
+    let heap = read_mapped(&file, &forget, name, args)?;
+    let subject = subject(heap, name, progress);
+    Ok(Subject {
+        target,
+        capture: Capture {
+            threads: subject.capture.threads,
+            ..capture
+        },
+        ..subject
+    })
+}
+
+/// Reads a dump that is mapped; `forget` is called with ranges that are not needed for now.
+fn read_mapped(
+    bytes: &[u8],
+    forget: &(dyn Fn(Range<usize>) + Sync),
+    name: &OsStr,
+    args: &TargetArgs,
+) -> Result<JvmHeap, Failure> {
+    // Columns come to about as much as a dump; of a packed one it is not known how much that is.
+    memory::limit(args.how.max_memory, bytes.len() as u64)?;
+    let input = match Packing::of(bytes) {
+        Packing::None => Input::Bytes {
+            bytes,
+            done: forget,
+        },
+        packing => Input::Packed {
+            packing,
+            bytes,
+            done: forget,
+        },
+    };
+    build(input, name)
 }
 
 /// Reads a dump from standard input.

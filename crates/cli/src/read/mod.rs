@@ -24,6 +24,7 @@ use self::locate::Place;
 use crate::args::TargetArgs;
 use crate::failure::Failure;
 use crate::heap::AnyHeap;
+use crate::jvm;
 use crate::progress::Progress;
 
 /// A heap, and where it came from.
@@ -75,17 +76,29 @@ pub(crate) fn process(target: &OsStr) -> Option<i32> {
     }
 }
 
-/// Reads the heap of the target that `args` name, the last one that is read.
+/// Reads the heap of the target that `args` name, the last one that is read. A live JVM writes a dump for it.
 pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
     let how = How {
         contents: Contents::Needed,
         residency: false,
+        jvms: true,
         last: true,
     };
     read_as(args, how, progress)
 }
 
-/// Reads a heap as [`read`] does, and of a process what of it lies in memory.
+/// Reads a heap as [`read`] does, for questions that only Go programs answer: no JVM is stopped for them.
+pub(crate) fn read_go(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
+    let how = How {
+        contents: Contents::Needed,
+        residency: false,
+        jvms: false,
+        last: true,
+    };
+    read_as(args, how, progress)
+}
+
+/// Reads a heap as [`read_go`] does, and of a process what of it lies in memory.
 pub(crate) fn read_with_residency(
     args: &TargetArgs,
     progress: &mut Progress,
@@ -93,6 +106,7 @@ pub(crate) fn read_with_residency(
     let how = How {
         contents: Contents::Needed,
         residency: true,
+        jvms: false,
         last: true,
     };
     read_as(args, how, progress)
@@ -106,6 +120,7 @@ pub(crate) fn read_for_findings(
     let how = How {
         contents: Contents::Needed,
         residency: true,
+        jvms: true,
         last: true,
     };
     read_and(args, how, Keys::LookedAt, progress)
@@ -120,6 +135,7 @@ pub(crate) fn read_one_of_many(
     let how = How {
         contents: Contents::Needed,
         residency: true,
+        jvms: true,
         last,
     };
     read_as(args, how, progress)
@@ -133,6 +149,7 @@ pub(crate) fn read_with_values(
     let how = How {
         contents: Contents::All,
         residency: false,
+        jvms: false,
         last: true,
     };
     let captured = capture(args, how, progress)?;
@@ -172,6 +189,9 @@ fn read_and(
         Place::Stdin => return heap_dump::read_stdin(args, how, progress),
         Place::File(path) if heap_dump::is_one(&path) => {
             return heap_dump::read(&path, args, how, progress);
+        }
+        Place::Process(pid) if how.jvms && jvm::is_one(pid) => {
+            return heap_dump::read_live(pid, args, how, progress);
         }
         _ if args.how.max_memory.is_some() => return Err(Failure::MemoryOfDumps),
         _ => {}
@@ -224,6 +244,8 @@ struct How {
     contents: Contents,
     /// What of a process lies in memory is read too, mapping by mapping and page by page.
     residency: bool,
+    /// A live JVM is asked for a dump.
+    jvms: bool,
     /// No other target is opened after it: privileges are given up.
     last: bool,
 }

@@ -119,6 +119,7 @@ pub(crate) fn snap(
         How {
             contents,
             residency: true,
+            jvms: false,
             last: true,
         },
         progress,

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 
 use crate::common::{build, shapes};
 use flate2::{Compression, write::GzEncoder};
-use leakscope_jvm::{Input, JvmHeap, Packing, unpack, unpack_bytes};
+use leakscope_jvm::{Input, JvmHeap, Packing, unpack};
 use leakscope_testkit::{HprofShape, RandomHprof};
 
 /// What must be the same however the dump comes.
@@ -23,6 +23,15 @@ fn told(heap: &JvmHeap) -> String {
 
 fn stream(bytes: impl Read + Send) -> JvmHeap {
     JvmHeap::build(Input::Stream(Box::new(bytes))).unwrap()
+}
+
+fn packed(bytes: &[u8]) -> JvmHeap {
+    JvmHeap::build(Input::Packed {
+        packing: Packing::of(bytes),
+        bytes,
+        done: &|_| {},
+    })
+    .unwrap()
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -52,12 +61,11 @@ fn every_wrapping_tells_the_same() {
         // As HotSpot writes them: a member for each block.
         let blocks: Vec<u8> = dump.file.chunks(1000).flat_map(gzip).collect();
         let zstd = zstd::encode_all(&dump.file[..], 1).unwrap();
-        for packed in [&one, &blocks, &zstd] {
-            let packing = Packing::of(packed);
+        for file in [&one, &blocks, &zstd] {
+            let packing = Packing::of(file);
             assert_ne!(packing, Packing::None);
-            let plain = unpack_bytes(packing, packed).unwrap();
-            assert_eq!(told(&stream(plain)), whole, "{shape:?}, {packing:?}");
-            let plain = unpack(packing, Box::new(&packed[..])).unwrap();
+            assert_eq!(told(&packed(file)), whole, "{shape:?}, {packing:?}");
+            let plain = unpack(packing, Box::new(&file[..])).unwrap();
             assert_eq!(
                 told(&stream(plain)),
                 whole,
@@ -71,8 +79,7 @@ fn every_wrapping_tells_the_same() {
 fn a_packed_dump_that_ends_early_is_read_as_far_as_it_goes() {
     let dump = RandomHprof::new(5, 400, &shapes()[0]);
     let blocks: Vec<u8> = dump.file.chunks(1000).flat_map(gzip).collect();
-    let plain = unpack_bytes(Packing::Gzip, &blocks[..blocks.len() * 4 / 5]).unwrap();
-    let heap = stream(plain);
+    let heap = packed(&blocks[..blocks.len() * 4 / 5]);
     assert!(heap.cut.is_some());
     assert!(heap.graph.objects() > 50);
 }
