@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 
 use anyhow::{Context, Result, ensure};
@@ -109,7 +110,18 @@ fn snapshots_carry_the_ledger_and_cores_say_that_they_have_none() -> Result<()> 
         running.ask("collect")?;
         ensure!(leakscope(["snap", &pid, "-o", after])?.status == Some(0));
         let diff = leakscope(["diff", name, after, "--json"])?.document("diff")?;
-        ensure!(!list(&diff, "ledger")?.is_empty(), "{diff:#}");
+        for (nth, capture) in [name, after].into_iter().enumerate() {
+            compares(&diff, nth, capture)?;
+        }
+        let grown = |capture| -> Result<i64> {
+            let ledger = ledger_of(capture)?["ledger"].take();
+            let parts = list(&ledger, "parts")?.iter();
+            let parts: Vec<u64> = parts.map(|p| number(p, "bytes")).collect::<Result<_>>()?;
+            Ok(i64::try_from(parts.iter().sum::<u64>())?)
+        };
+        let rows = list(&diff, "ledger")?.iter();
+        let told: i64 = rows.filter_map(|row| row["bytes_grown"].as_i64()).sum();
+        ensure!(told == grown(after)? - grown(name)?, "{diff:#}");
         let sites = list(&diff, "sites")?;
         let shrunk = |s: &&Value| {
             s["name"]
@@ -127,6 +139,37 @@ fn snapshots_carry_the_ledger_and_cores_say_that_they_have_none() -> Result<()> 
             ensure!(document["ledger"].is_null() && document["missing"].is_string());
         }
         fs::remove_file(name)?;
+    }
+    Ok(())
+}
+
+/// What `diff` says of its nth capture is what `ledger` and `sites` say of that capture alone.
+fn compares(diff: &Value, nth: usize, capture: &str) -> Result<()> {
+    let bytes = |row: &Value| number(&row["sums"][nth], "bytes");
+    let ledger = ledger_of(capture)?;
+    let parts = list(&ledger["ledger"], "parts")?.iter();
+    let parts: Vec<u64> = parts.map(|p| number(p, "bytes")).collect::<Result<_>>()?;
+    let compared = list(diff, "ledger")?;
+    ensure!(!compared.is_empty(), "{diff:#}");
+    for row in compared {
+        // What is absent from one of the ledgers is 0 there; what is the same in both is not in the table.
+        let bytes = bytes(row)?;
+        ensure!(bytes == 0 || parts.contains(&bytes), "{row}: {parts:?}");
+    }
+
+    let sites = leakscope(["sites", capture, "--json"])?.document("sites")?;
+    let mut sums: BTreeMap<String, u64> = BTreeMap::new();
+    for site in list(&sites, "sites")? {
+        let place = &site["place"];
+        let function = place["function"].as_str().context("a function")?;
+        let name = format!("{function}:{}", number(place, "line")?);
+        *sums.entry(name).or_default() += number(&site["live"], "bytes")?;
+    }
+    ensure!(number(&sites, "site_count")? == list(&sites, "sites")?.len() as u64);
+    for row in list(diff, "sites")? {
+        let name = row["name"].as_str().context("a name")?;
+        let of_capture = sums.get(name).copied().unwrap_or_default();
+        ensure!(bytes(row)? == of_capture, "{row} is not {of_capture}");
     }
     Ok(())
 }

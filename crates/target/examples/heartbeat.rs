@@ -87,8 +87,8 @@ fn beat() {
     }
 }
 
-/// Counts expirations of a kernel timer: late ones are caught up, none may be missing.
-fn tick() {
+/// Starts a kernel timer and says when: both at once, before any thread that may be late reads it.
+fn start_timer() -> (i32, Instant) {
     // SAFETY: no memory is passed.
     let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, 0) };
     let every = libc::timespec {
@@ -101,6 +101,11 @@ fn tick() {
     };
     // SAFETY: `spec` is read only.
     unsafe { libc::timerfd_settime(fd, 0, &spec, std::ptr::null_mut()) };
+    (fd, Instant::now())
+}
+
+/// Counts expirations of the timer: late ones are caught up, none may be missing.
+fn tick(fd: i32) {
     loop {
         let mut n = 0u64;
         // SAFETY: there is room for the eight bytes that a timer yields.
@@ -259,8 +264,8 @@ fn main() -> std::io::Result<()> {
         .leak();
     let fifo = prefer_and_back();
     std::thread::spawn(beat);
-    std::thread::spawn(tick);
-    let begun = Instant::now();
+    let (timer, begun) = start_timer();
+    std::thread::spawn(move || tick(timer));
     std::thread::spawn(ping);
     let nudged = std::sync::Arc::new(AtomicI32::new(0));
     let its_id = std::sync::Arc::clone(&nudged);
