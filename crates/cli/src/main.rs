@@ -38,7 +38,6 @@ const FAILED: u8 = 2;
 static ALLOCATOR: leakscope_target::SpillAlloc = leakscope_target::SpillAlloc;
 
 fn main() -> ExitCode {
-    leakscope_target::map_large_columns();
     let mut cli = Cli::parse();
     cli.common.json |= cli.common.names_json() && !cli.command.writes_no_document();
     panic::set_hook(Box::new(report_panic));

@@ -52,7 +52,7 @@ pub use planner::{CopyPlan, CopyPlanner, PlanError};
 pub use private_file::PrivateFile;
 pub use region::Region;
 pub use snapshot::{SnapshotContent, SnapshotError, SnapshotFile, SnapshotSize, write_snapshot};
-pub use spill::{LEAST_BOUND, SpillAlloc, SpillError, limit_memory, map_large_columns};
+pub use spill::{LEAST_BOUND, SpillAlloc, SpillError, limit_memory};
 pub use stop::{Freezer, release_on_panic};
 pub use threads::{Mapping, Perms, Registers, Thread};
 pub use vitals::{Vitals, boot_time, clock_ticks, process_ids};

@@ -1,7 +1,7 @@
 //! A bound on this process's own memory: large columns live in a file without a name, mapped, and pages of it leave this
 //! process when it comes near the bound.
 //!
-//! [`SpillAlloc`] is the allocator of the binary. It is the system's own, with huge pages asked for large columns, until [`limit_memory`] is called; from then on
+//! [`SpillAlloc`] is the allocator of the binary. It is the system's own until [`limit_memory`] is called; from then on
 //! columns of numbers of [`LEAST`] bytes and more come from the file. Bytes (strings, buffers, what lies in objects) never
 //! do, so nothing that a target holds as data is written to a disk. A watcher counts resident memory and lets pages of
 //! the file go, which the kernel writes to the disk when it needs their memory, and brings back when they are read.
@@ -11,7 +11,6 @@
 )]
 
 mod extents;
-mod huge;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
@@ -24,8 +23,6 @@ use std::time::Duration;
 
 use rustix::fs::{CWD, FallocateFlags, Mode, OFlags};
 use rustix::io::Errno;
-
-pub use self::huge::map_large_columns;
 
 use self::extents::Extents;
 
@@ -348,7 +345,7 @@ unsafe impl GlobalAlloc for SpillAlloc {
             }
         }
         // SAFETY: the caller's promise about `layout`.
-        huge::advised(unsafe { System.alloc(layout) }, layout.size())
+        unsafe { System.alloc(layout) }
     }
 
     unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
@@ -359,7 +356,7 @@ unsafe impl GlobalAlloc for SpillAlloc {
             }
         }
         // SAFETY: the caller's promise about `layout`.
-        huge::advised(unsafe { System.alloc_zeroed(layout) }, layout.size())
+        unsafe { System.alloc_zeroed(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
@@ -383,12 +380,7 @@ unsafe impl GlobalAlloc for SpillAlloc {
         let into_file = START.load(Ordering::Relaxed) != 0 && is_column(wanted);
         if here.is_none() && !into_file {
             // SAFETY: the system's memory; the caller's promises.
-            let moved = unsafe { System.realloc(pointer, layout, size) };
-            return if size > layout.size() {
-                huge::advised(moved, size)
-            } else {
-                moved
-            };
+            return unsafe { System.realloc(pointer, layout, size) };
         }
         if let Some(at) = here.filter(|_| into_file)
             && resize(at, units(layout.size()), units(size))
