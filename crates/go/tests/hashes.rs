@@ -4,7 +4,7 @@ mod maps_support;
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 use leakscope_go::heap::GoHeap;
 use leakscope_go::maps::KeyCheck;
 use leakscope_target::{LiveProcess, Memory};
@@ -54,14 +54,29 @@ fn keys_of_all_kinds_lie_where_their_hash_says_with_aes_and_without() -> Result<
 }
 
 #[test]
-fn a_program_without_names_says_that_it_needs_them() -> Result<()> {
-    let version = versions()?.pop().context("no version")?;
+fn a_stripped_program_s_keys_lie_where_their_hash_says_with_aes_and_without() -> Result<()> {
     let flags = BuildFlags {
         ldflags: "-s -w".to_owned(),
         ..BuildFlags::default()
     };
-    let fixture = Fixture::build("hashes", &version, &flags)?;
-    let found = keys(&fixture.spawn(&[])?)?;
-    ensure!(!found.known && found.odd.is_empty(), "{found:#?}");
+    for version in versions()? {
+        let fixture = Fixture::build("hashes", &version, &flags)?;
+        for environment in [&[][..], &[("GODEBUG", "cpu.aes=off")]] {
+            let running = fixture.spawn_with(&[], environment, PATIENCE)?;
+            let entries = running.fact("entries")?;
+            let found = keys(&running)?;
+            let sound = found.known
+                && found.out_of_reach == 0
+                && found.odd.is_empty()
+                && found.raced.is_empty();
+            ensure!(sound, "go{version} {environment:?}: {found:#?}");
+            // Maps whose types the code does not tell are left out.
+            ensure!(
+                found.agreed * 10 >= entries * 9,
+                "go{version} {environment:?}: {} of {entries} keys looked at",
+                found.agreed
+            );
+        }
+    }
     Ok(())
 }

@@ -111,6 +111,11 @@ pub(super) fn inside(_: &Place<'_>, at: Addr) -> Option<()> {
     holds(at.0.is_multiple_of(8))
 }
 
+/// A `bool` is 0 or 1.
+pub(super) fn truth(p: &Place<'_>, at: Addr) -> Option<()> {
+    holds(p.memory.u8(at).ok()? <= 1)
+}
+
 /// The first spans of the list start at pages and have pages; the number of the sweep is even.
 pub(super) fn mheap(p: &Place<'_>, at: Addr) -> Option<()> {
     const HEAP: &str = "runtime.mheap";

@@ -189,6 +189,10 @@ pub const GLOBALS: &[&str] = &[
     "runtime.buildVersion",
     "runtime.aeskeysched",
     "internal/runtime/maps.aeskeysched",
+    "runtime.useAeshash",
+    "internal/runtime/maps.UseAeshash",
+    "runtime.hashkey",
+    "internal/runtime/maps.hashkey",
     "sync.allPools",
     "sync.oldPools",
 ];

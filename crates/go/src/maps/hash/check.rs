@@ -36,7 +36,7 @@ const FAR: u64 = 3;
 /// What came of looking whether keys lie where their hash says.
 #[derive(Clone, Default, Debug)]
 pub struct KeyCheck {
-    /// The runtime's variables with the keys of its hash were found by name; without them nothing was looked at.
+    /// The runtime's variables with the keys of its hash were found; without them nothing was looked at.
     pub known: bool,
     /// Maps of which keys were looked at.
     pub maps: u64,

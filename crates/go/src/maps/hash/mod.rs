@@ -77,7 +77,7 @@ struct Function {
 }
 
 impl Function {
-    /// Reads which hash is in use, and its keys; `None` where the runtime's variables are not known by name.
+    /// Reads which hash is in use, and its keys; `None` where its variables were not found.
     fn read(program: &Program, memory: &dyn Memory) -> Option<Self> {
         let minor = program.exe().go_version().minor;
         let rules = RULES.iter().rev().find(|r| r.from <= minor)?;
