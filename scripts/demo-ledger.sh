@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # demo-ledger.sh: builds leakscope, sends a healthy Go service 30,000 HTTP requests, and prints where its resident memory is once it
-# is at rest: twice its heap, and nothing leaks. The example of docs/memory.md. Safe to run again.
+# is at rest: more than twice its heap, and nothing leaks. The example of docs/memory.md. Safe to run again.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cache="${LEAKSCOPE_CACHE:-$PWD/.cache}"
