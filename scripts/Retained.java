@@ -24,7 +24,7 @@ class Retained {
         for (String[] row : rows) {
             Instance object = heap.getInstanceByID(Long.parseUnsignedLong(row[0]));
             long ours = 0;
-            for (String id : row[3].split(" ")) {
+            for (String id : row[4].split(" ")) {
                 Instance held = heap.getInstanceByID(Long.parseUnsignedLong(id));
                 ours += held == null ? 0 : held.getSize();
             }

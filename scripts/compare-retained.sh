@@ -14,5 +14,5 @@ if [ ! -f "$jar" ]; then
 fi
 java="$(scripts/jdk.sh 17)/bin/java"
 cargo build --locked --profile test -p leakscope-jvm --example retained
-"${CARGO_TARGET_DIR:-target}/debug/examples/retained" "$dump" "$count" |
+"${CARGO_TARGET_DIR:-target}/debug/examples/retained" "$dump" "$count" held |
     "$java" -Xmx2g -cp "$jar" scripts/Retained.java "$dump"
