@@ -172,6 +172,17 @@ def measure_memory(version: str, runs: int) -> list:
     return rows
 
 
+def measure_patterns(version: str, runs: int) -> dict:
+    """What `analyze` costs without the catalogue of patterns and with all of it, in turn."""
+    listed = subprocess.run([LEAKSCOPE, "rule", "--json"], check=True, stdout=subprocess.PIPE, text=True).stdout
+    patterns = [rule["id"] for rule in json.loads(listed)["rules"]]
+    with Fixture(version) as fixture:
+        pairs = [(measure("analyze", fixture, "--ignore", ",".join(patterns)), measure("analyze", fixture)) for _ in range(runs)]
+    row = {"version": version, "objects": fixture.truth["heap_objects"], "patterns": len(patterns), "pairs": [(a["cpu_s"], b["cpu_s"]) for a, b in pairs]}
+    print(f"go{version}: patterns: {pattern_rows([row])[0]}", file=sys.stderr)
+    return row
+
+
 def median(runs: list, key: str) -> float:
     return statistics.median(run[key] for run in runs)
 
@@ -297,6 +308,15 @@ def memory_rows(rows: list) -> list:
     return told
 
 
+def pattern_rows(rows: list) -> list:
+    told = []
+    for row in rows:
+        without, both = (statistics.median(column) for column in zip(*row["pairs"]))
+        share = statistics.median(b / w - 1 for w, b in row["pairs"])
+        told.append(f"| {row['version']} | {row['objects']:,} | {row['patterns']} | {without:.2f} s | {both:.2f} s | **{share * 100:+.1f} %** |")
+    return told
+
+
 def counter_rows(counters: list) -> list:
     return [
         f"| {row['version']} | {row['processes']} | **{row['cpu_ns'] / 1e6:.2f} ms** | {row['cpu_ns'] / row['processes'] / 1e3:.1f} µs |"
@@ -340,7 +360,7 @@ def jvm_section() -> str:
     return re.search(r"<!-- jvm: written .*<!-- jvm: end -->", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[0]
 
 
-def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, memory: list, runs: int) -> str:
+def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, memory: list, patterns: list, runs: int) -> str:
     ours = {heap["version"]: heap for heap in heaps}
     template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
     compared = []
@@ -355,6 +375,7 @@ def document(facts: dict, heaps: list, linear: list, shapes: list, counters: lis
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
         "COUNTERS": "\n".join(counter_rows(counters)), "SNAPSHOT": "\n".join(snapshot_rows(heaps)),
         "STRIPPED": "\n".join(stripped_rows(pairs)), "MEMORY": "\n".join(memory_rows(memory)),
+        "PATTERNS": "\n".join(pattern_rows(patterns)),
         "COMPARED": "\n".join(compared), "SYNTHETIC": "\n".join(synthetic_rows(shapes)),
     }
     for name, value in values.items():
@@ -373,11 +394,12 @@ def main() -> None:
     pairs = [measure_stripped(version, runs) for version in versions]
     linear = [row for version in versions for row in measure_linear(version, 1)]
     memory = [row for version in versions for row in measure_memory(version, runs)]
+    patterns = [measure_patterns(version, runs) for version in versions]
     shapes = measure_synthetic(1)
     counters = [measure_counters(version, 50 if quick else 1000) for version in versions]
-    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs, "memory": memory}, indent=1), encoding="utf-8")
+    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs, "memory": memory, "patterns": patterns}, indent=1), encoding="utf-8")
     target = OUT / "benchmarks.md" if quick else DOCUMENT
-    target.write_text(document(facts, heaps, linear, shapes, counters, pairs, memory, runs), encoding="utf-8")
+    target.write_text(document(facts, heaps, linear, shapes, counters, pairs, memory, patterns, runs), encoding="utf-8")
     print(f"written: {target}", file=sys.stderr)
 
 

@@ -70,6 +70,17 @@ impl Pattern {
     }
 }
 
+/// Whether a pattern that is `wanted` rests on where the keys of maps lie: without, nobody needs to look at them.
+pub fn rest_on_keys(wanted: impl Fn(&Pattern) -> bool) -> bool {
+    [
+        &map_hash_skew::PATTERN,
+        &map_raced::PATTERN,
+        &map_unreachable_entries::PATTERN,
+    ]
+    .into_iter()
+    .any(wanted)
+}
+
 /// Everything that the patterns that are `wanted` find in a heap, most bytes first. Findings of one pattern whose subjects are
 /// held in the same way, such as the shards of a cache, are told as one.
 pub fn find(seen: &Seen<'_>, wanted: impl Fn(&Pattern) -> bool) -> Vec<Finding> {

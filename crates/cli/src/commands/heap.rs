@@ -31,7 +31,8 @@ pub(crate) fn analyze(
 ) -> Result<bool, Failure> {
     let selection = Selection::of(&args.selection)?;
     let AnalyzeArgs { heap: args, .. } = args;
-    let subject = read_for_findings(&args.target, progress)?;
+    let keys = leakscope_patterns::rest_on_keys(|pattern| selection.wants(pattern));
+    let subject = read_for_findings(&args.target, keys, progress)?;
     progress.phase("finding who holds what");
     let rows = &args.rows;
     let (suspects, rows) = if options.json {

@@ -112,9 +112,11 @@ pub(crate) fn read_with_residency(
     read_as(args, how, progress)
 }
 
-/// Reads a heap as [`read_with_residency`] does, and looks whether the keys of its maps lie where searches look.
+/// Reads a heap as [`read_with_residency`] does, and looks whether the keys of its maps lie where searches look if `keys` are
+/// asked for.
 pub(crate) fn read_for_findings(
     args: &TargetArgs,
+    keys: bool,
     progress: &mut Progress,
 ) -> Result<Subject, Failure> {
     let how = How {
@@ -123,7 +125,8 @@ pub(crate) fn read_for_findings(
         jvms: true,
         last: true,
     };
-    read_and(args, how, Keys::LookedAt, progress)
+    let keys = if keys { Keys::LookedAt } else { Keys::Left };
+    read_and(args, how, keys, progress)
 }
 
 /// Reads the heap of one of several targets as [`read_with_residency`] does: privileges are kept for the others.
