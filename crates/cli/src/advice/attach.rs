@@ -17,6 +17,9 @@ pub(crate) const WITHOUT_ATTACH: [&str; 2] = [
     "have it write a dump when memory runs out: -XX:+HeapDumpOnOutOfMemoryError",
 ];
 
+/// The cheapest question there is, as it is called in the line before it and in refusals.
+pub(crate) const HISTOGRAM: &str = "a histogram";
+
 pub(super) fn advice(error: &AttachError) -> Advice {
     let about = |code| Advice::of(code, error);
     match error {
@@ -67,17 +70,20 @@ pub(super) fn advice(error: &AttachError) -> Advice {
 pub(super) fn pause(what: &str, predicted: Duration, max_stop: Duration, heap: u64) -> Advice {
     // A tenth on top: the prediction is no promise.
     let enough = (predicted.as_millis() + predicted.as_millis() / 10 + 1).max(1);
-    Advice::new(
+    let advice = Advice::new(
         "jvm.pause",
         format!(
-            "for {what} of {} of heap the JVM would stand still for about {:.1} s, more than {max_stop:?}",
+            "for {what} of {} of heap the JVM would stand still for about {} ms, more than {max_stop:?}",
             bytes(heap),
-            predicted.as_secs_f64()
+            predicted.as_millis().max(1)
         ),
     )
     .seen("it was not asked for it")
-    .fix(format!("allow it: --max-stop {enough}ms"))
-    .fix("count its objects only, which is ten times faster: leakscope histo PID")
+    .fix(format!("allow it: --max-stop {enough}ms"));
+    if what == HISTOGRAM {
+        return advice;
+    }
+    advice.fix("count its objects only, which is ten times faster: leakscope histo PID")
 }
 
 pub(super) fn stops(what: &str) -> Advice {

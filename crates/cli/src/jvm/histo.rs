@@ -7,6 +7,7 @@ use leakscope_jvm::{java_name, package_of};
 use leakscope_report::{Amount, Coverage, Document, Gap, HistoDoc, PackageRow, TypeRow, bytes};
 
 use super::{Asked, Prediction, allowed};
+use crate::advice::attach::HISTOGRAM;
 use crate::args::{Common, HeapArgs};
 use crate::failure::Failure;
 use crate::head::head;
@@ -27,11 +28,11 @@ pub(crate) fn histo(
     let asked = Asked::open(pid, progress)?;
     let prediction = Prediction::of_histogram(asked.heap_used);
     progress.remark(&format!(
-        "a histogram of {} of heap: the JVM will stand still for about {:.2} s",
+        "{HISTOGRAM} of {} of heap: the JVM will stand still for about {:.2} s",
         bytes(prediction.heap),
         prediction.pause.as_secs_f64()
     ));
-    allowed(&args.target.how, &prediction, "a histogram")?;
+    allowed(&args.target.how, &prediction, HISTOGRAM)?;
     progress.phase("the JVM counts its objects");
     let patience = Asked::patience(&prediction);
     let text = asked

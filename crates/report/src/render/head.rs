@@ -147,7 +147,11 @@ pub(super) fn coverage(out: &mut String, page: &Page, coverage: &Coverage) {
         .objects
         .map_or(UNKNOWN.to_owned(), |n| things(n, "object"));
     let gaps: u64 = coverage.gaps.iter().map(|g| g.count).sum();
-    let mut text = format!("{share} of {total} in {objects} named");
+    let mut text = if coverage.objects.is_none() && coverage.bytes.is_none() {
+        UNKNOWN.to_owned()
+    } else {
+        format!("{share} of {total} in {objects} named")
+    };
     let untyped = [
         (coverage.untyped_with_pointers, "with"),
         (coverage.untyped_without_pointers, "without"),

@@ -13,7 +13,10 @@ impl Render for HistoDoc {
     fn render(&self, page: &Page) -> String {
         let mut out = String::new();
         opening(&mut out, page, &self.head);
-        fact(&mut out, page, "reachable", &amount(self.reachable));
+        // Where nobody looked at references, what is unreachable is among the others.
+        let looked = self.head.coverage.objects.is_some();
+        let what = if looked { "reachable" } else { "counted" };
+        fact(&mut out, page, what, &amount(self.reachable));
         coverage(&mut out, page, &self.head.coverage);
         out.push('\n');
         types(&mut out, page, &self.types, self.reachable.bytes);
@@ -37,9 +40,7 @@ impl Render for HistoDoc {
             roots(&mut out, page, &self.roots, self.root_count);
             out.push('\n');
         }
-        if self.unreachable.is_empty() {
-            let _ = writeln!(out, "unreachable: nothing");
-        } else {
+        if !self.unreachable.is_empty() {
             let _ = writeln!(
                 out,
                 "unreachable, not collected yet: {}",
@@ -53,6 +54,8 @@ impl Render for HistoDoc {
                 "type",
                 self.garbage.bytes.saturating_sub(listed.sum()),
             );
+        } else if looked {
+            let _ = writeln!(out, "unreachable: nothing");
         }
         out
     }
