@@ -48,7 +48,7 @@ const fn plant(
     }
 }
 
-const PLANTS: [Plant; 20] = [
+const PLANTS: [Plant; 22] = [
     // First mended: no other finalizer runs until then.
     plant(
         "stalled",
@@ -170,6 +170,25 @@ const PLANTS: [Plant; 20] = [
             "GO-MAP-GROWTH-SPIKE",
             "suspect",
             "main.growth.spiking",
+        )
+    },
+    Plant {
+        groups_only: true,
+        ..plant(
+            "padded",
+            "GO-MAP-SLOT-PADDING",
+            "waste",
+            "main.padding.padded",
+        )
+    },
+    Plant {
+        buckets_only: true,
+        alone: true,
+        ..plant(
+            "ahead",
+            "GO-MAP-PREALLOCATED-OVERFLOW",
+            "waste",
+            "main.made.ahead",
         )
     },
 ];

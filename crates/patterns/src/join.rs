@@ -11,9 +11,6 @@ use crate::seen::Seen;
 
 /// Findings of fewer bytes are not told, unless they are leaks: an allocator's page or two is never why memory is short.
 const LEAST_BYTES: u64 = 64 << 10;
-/// Waste of fewer bytes is not told: a sixteenth of the smallest heap that the collector aims at (`heapMinimum`, mgcpacer.go). What entries
-/// that come and go leave of a healthy cache stays below it.
-const LEAST_WASTE: u64 = 256 << 10;
 /// Subjects whose way from the roots is looked for, those with most bytes first. What lies behind that many larger ones is
 /// too small to matter, and a heap may have millions of maps.
 const MOST_SUBJECTS: usize = 512;
@@ -50,11 +47,7 @@ pub(crate) fn join(seen: &Seen<'_>, mut found: Vec<Finding>) -> Vec<Finding> {
             joined.push(finding);
         }
     }
-    joined.retain(|finding| match finding.verdict {
-        Verdict::Leak => true,
-        Verdict::Waste => finding.bytes >= LEAST_WASTE,
-        _ => finding.bytes >= LEAST_BYTES,
-    });
+    joined.retain(|f| f.bytes >= LEAST_BYTES || f.verdict == Verdict::Leak);
     joined.sort_by_key(|finding| Reverse(finding.bytes));
     joined
 }

@@ -17,7 +17,9 @@ mod map_hash_skew;
 mod map_indirect_slots;
 mod map_never_shrinks;
 mod map_overflow_chains;
+mod map_preallocated_overflow;
 mod map_raced;
+mod map_slot_padding;
 mod map_stranded_growth;
 mod map_tiny_swarm;
 mod map_tombstones;
@@ -43,7 +45,7 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 16] = [
+pub const CATALOGUE: [&Pattern; 18] = [
     &cleanup_self::PATTERN,
     &finalizer_chain::PATTERN,
     &finalizer_cycle::PATTERN,
@@ -54,7 +56,9 @@ pub const CATALOGUE: [&Pattern; 16] = [
     &map_indirect_slots::PATTERN,
     &map_never_shrinks::PATTERN,
     &map_overflow_chains::PATTERN,
+    &map_preallocated_overflow::PATTERN,
     &map_raced::PATTERN,
+    &map_slot_padding::PATTERN,
     &map_stranded_growth::PATTERN,
     &map_tiny_swarm::PATTERN,
     &map_tombstones::PATTERN,

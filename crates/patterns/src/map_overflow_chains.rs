@@ -8,7 +8,7 @@ use crate::Pattern;
 use crate::finding::{Confidence, Evidence, Finding, Subject, Verdict};
 use crate::page::Page;
 use crate::seen::Seen;
-use crate::sparse::{LEAST_EACH, is_sparse};
+use crate::sparse::is_sparse;
 
 pub(crate) const PATTERN: Pattern = Pattern {
     id: "GO-MAP-OVERFLOW-CHAINS",
@@ -22,6 +22,10 @@ pub(crate) const PATTERN: Pattern = Pattern {
 /// that could give enough back).
 const LEAST_EXCESS: u64 = 64;
 
+/// Fewer bytes are small waste, a sixteenth of the smallest heap that the collector aims at (`heapMinimum`, mgcpacer.go): a healthy cache of some
+/// thousand entries that come and go has as much.
+const LEAST_BYTES: u64 = 256 << 10;
+
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
     for (index, map) in seen.maps() {
         // While a map grows, the chains of both arrays are counted together.
@@ -34,7 +38,7 @@ fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
             let overflow = u64::from(inside.overflow);
             let bytes = map.bytes.saturating_sub(map.rebuilt_bytes);
             // Half as many again: no luck with hashes makes so many.
-            if overflow >= grown + grown / 2 + LEAST_EXCESS && bytes >= LEAST_EACH {
+            if overflow >= grown + grown / 2 + LEAST_EXCESS && bytes >= LEAST_BYTES {
                 out.push(finding(seen, index, map, inside, grown, bytes));
             }
         }

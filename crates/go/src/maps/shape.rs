@@ -75,6 +75,49 @@ impl MapShape {
         self.kind.indirect_elem
     }
 
+    /// Bytes of a key as it lies in a cell.
+    pub fn key_bytes(&self) -> u64 {
+        self.kind.cell.key_size
+    }
+
+    /// Bytes from one cell to the next: of key and elem, with what aligns them.
+    pub fn slot_bytes(&self) -> u64 {
+        let cell = &self.kind.cell;
+        match cell.key_stride == cell.elem_stride {
+            true => cell.key_stride,
+            false => cell.key_stride.saturating_add(cell.elem_stride),
+        }
+    }
+
+    /// Bytes of a bucket or group.
+    pub fn group_bytes(&self) -> u64 {
+        self.kind.cell.size
+    }
+
+    /// Bytes of a bucket; `None` for groups.
+    pub fn bucket_bytes(&self) -> Option<u64> {
+        matches!(self.kind.walker, Walker::Classic(..)).then_some(self.kind.cell.size)
+    }
+
+    /// What a map of groups made for `entries` entries takes if keys and elems are arrays of bytes of the same lengths, which
+    /// nothing aligns (`reflectdata.groupType`); `None` for buckets, which align nothing between slots, and where slots hold
+    /// pointers.
+    pub fn packed_footprint(&self, entries: u64) -> Option<Footprint> {
+        let cell = &self.kind.cell;
+        let Walker::Swiss(_, facts) = self.kind.walker else {
+            return None;
+        };
+        // A last field without bytes gets one.
+        let slot = cell.key_size.checked_add(cell.elem_size.max(1))?;
+        let group = GROUP_SLOTS.checked_mul(slot)?.checked_add(GROUP_SLOTS)?;
+        let packed = SwissMap {
+            group_size: group.next_multiple_of(8),
+            ..facts
+        };
+        (cell.noscan && !self.indirect() && packed.group_size < facts.group_size)
+            .then(|| packed.footprint(entries))
+    }
+
     /// Bytes of an elem, wherever it lies.
     pub fn elem_bytes(&self) -> u64 {
         self.elem_bytes
