@@ -48,7 +48,7 @@ const fn plant(
     }
 }
 
-const PLANTS: [Plant; 22] = [
+const PLANTS: [Plant; 23] = [
     // First mended: no other finalizer runs until then.
     plant(
         "stalled",
@@ -189,6 +189,15 @@ const PLANTS: [Plant; 22] = [
             "GO-MAP-PREALLOCATED-OVERFLOW",
             "waste",
             "main.made.ahead",
+        )
+    },
+    Plant {
+        alone: true,
+        ..plant(
+            "spinning",
+            "GO-CONSERVATIVE-ROOT",
+            "needs-second-capture",
+            "a goroutine of main.spinAfterUse",
         )
     },
 ];

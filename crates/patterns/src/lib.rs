@@ -5,6 +5,7 @@
 //! can: what only time could tell is [`Verdict::NeedsSecondCapture`].
 
 mod cleanup_self;
+mod conservative_root;
 mod finalizer_chain;
 mod finalizer_cycle;
 mod finalizer_stalled;
@@ -45,8 +46,9 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 18] = [
+pub const CATALOGUE: [&Pattern; 19] = [
     &cleanup_self::PATTERN,
+    &conservative_root::PATTERN,
     &finalizer_chain::PATTERN,
     &finalizer_cycle::PATTERN,
     &finalizer_stalled::PATTERN,
