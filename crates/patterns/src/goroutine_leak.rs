@@ -19,6 +19,9 @@ pub(crate) const PATTERN: Pattern = Pattern {
     find,
 };
 
+/// Leaked goroutines of a function stand for all of it if no more than one of so many is not leaked.
+const MOST: usize = 10;
+
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
     let mut by_site: BTreeMap<(Judged, Addr), Vec<u32>> = BTreeMap::new();
     for (index, goroutine) in (0u32..).zip(seen.heap.goroutines.iter()) {
@@ -44,7 +47,9 @@ fn finding(seen: &Seen<'_>, judged: Judged, created_at: Addr, indices: Vec<u32>)
         .collect();
     // What several of them share, none of them holds alone. Where all goroutines of a function are leaked, what these hold
     // together is known too.
-    let whole = whole(seen, &groups);
+    let around = around(seen, &groups);
+    let whole = around.filter(|(_, all)| *all == groups.len());
+    let whole = whole.map(|(group, _)| group);
     let bytes = match whole {
         Some(group) => seen.held(group),
         None => groups
@@ -74,7 +79,11 @@ fn finding(seen: &Seen<'_>, judged: Judged, created_at: Addr, indices: Vec<u32>)
     if whole.is_none() && groups.len() > 1 {
         reasons.push("what they share with each other is not counted".to_owned());
     }
-    let points = groups.iter().chain(whole.as_ref()).flat_map(|group| {
+    // A suspect that is mostly these is the same thing.
+    let most =
+        around.filter(|(_, all)| groups.len().saturating_mul(MOST) >= all.saturating_mul(MOST - 1));
+    let most = most.map(|(group, _)| group);
+    let points = groups.iter().chain(most.as_ref()).flat_map(|group| {
         [Strength::Strong, Strength::Conservative].map(|strength| Node::Group(*group, strength))
     });
     Finding {
@@ -102,8 +111,8 @@ fn finding(seen: &Seen<'_>, judged: Judged, created_at: Addr, indices: Vec<u32>)
     }
 }
 
-/// The group around these, if there is nothing else in it.
-fn whole(seen: &Seen<'_>, groups: &[GroupIx]) -> Option<GroupIx> {
+/// The group around these, and how many goroutines it has.
+fn around(seen: &Seen<'_>, groups: &[GroupIx]) -> Option<(GroupIx, usize)> {
     let parent = seen.groups.parent(*groups.first()?)?;
     let in_parent = |group: &GroupIx| seen.groups.parent(*group) == Some(parent);
     let all = seen
@@ -111,7 +120,7 @@ fn whole(seen: &Seen<'_>, groups: &[GroupIx]) -> Option<GroupIx> {
         .values()
         .filter(|group| in_parent(group))
         .count();
-    (groups.iter().all(in_parent) && groups.len() == all).then_some(parent)
+    groups.iter().all(in_parent).then_some((parent, all))
 }
 
 fn evidence(seen: &Seen<'_>, all: &[&Goroutine], stacks: u64) -> Vec<Evidence> {
