@@ -83,7 +83,8 @@ impl MapShape {
     /// Bytes from one cell to the next: of key and elem, with what aligns them.
     pub fn slot_bytes(&self) -> u64 {
         let cell = &self.kind.cell;
-        match cell.key_stride == cell.elem_stride {
+        // An elem beside its key shares the key's stride; arrays of keys and of elems have one each.
+        match cell.elems < cell.keys.saturating_add(cell.key_stride) {
             true => cell.key_stride,
             false => cell.key_stride.saturating_add(cell.elem_stride),
         }
