@@ -9,12 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use leakscope_testkit::{
-    BuildFlags, CoreWriter, Field, Fixture, Running, gcore, send_signal, versions,
+    BuildFlags, CoreWriter, Field, Fixture, Running, SIGCONT, SIGSTOP, gcore, send_signal, versions,
 };
 use support::{copy_program, leakscope, run, status_field, untouched};
-
-const SIGCONT: i32 = 18;
-const SIGSTOP: i32 = 19;
 
 /// The commands that read a heap.
 const HEAP: [&str; 3] = ["analyze", "histo", "maps"];

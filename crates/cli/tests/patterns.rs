@@ -48,7 +48,7 @@ const fn plant(
     }
 }
 
-const PLANTS: [Plant; 23] = [
+const PLANTS: [Plant; 29] = [
     // First mended: no other finalizer runs until then.
     plant(
         "stalled",
@@ -191,6 +191,37 @@ const PLANTS: [Plant; 23] = [
             "main.made.ahead",
         )
     },
+    plant("cut", "GO-PINNED-BACKING", "waste", "main.pinning.cut"),
+    plant(
+        "spare",
+        "GO-PINNED-BACKING",
+        "needs-second-capture",
+        "main.pinning.spare",
+    ),
+    plant(
+        "queued",
+        "GO-PINNED-BACKING",
+        "waste",
+        "main.pinning.queued",
+    ),
+    plant(
+        "popped",
+        "GO-PINNED-BACKING",
+        "needs-second-capture",
+        "main.pinning.popped",
+    ),
+    plant(
+        "iterated",
+        "GO-ITER-PINS-STORAGE",
+        "needs-second-capture",
+        "main.iterating.iterators[...]",
+    ),
+    plant(
+        "ranging",
+        "GO-ITER-PINS-STORAGE",
+        "needs-second-capture",
+        "goroutines of main.pause",
+    ),
     Plant {
         alone: true,
         ..plant(

@@ -5,12 +5,11 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result, ensure};
-use leakscope_testkit::{BuildFlags, Fixture, Running, gcore, send_signal, versions};
+use leakscope_testkit::{
+    BuildFlags, Fixture, Running, SIGCONT, SIGSTOP, gcore, send_signal, versions,
+};
 use serde_json::Value;
 use support::leakscope;
-
-const SIGCONT: i32 = 18;
-const SIGSTOP: i32 = 19;
 
 /// Maps of every odd kind, goroutines, and all that finalizers can do.
 const PLANTED: [&str; 14] = [

@@ -9,12 +9,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use leakscope_target::{Memory, SnapshotFile};
-use leakscope_testkit::{BuildFlags, Fixture, Running, gcore, send_signal, skip, versions};
+use leakscope_testkit::{
+    BuildFlags, Fixture, Running, SIGCONT, SIGSTOP, gcore, send_signal, skip, versions,
+};
 use serde_json::Value;
 use support::{Run, leakscope, untouched};
-
-const SIGCONT: i32 = 18;
-const SIGSTOP: i32 = 19;
 
 /// A document without what may differ between two ways to the same bytes.
 fn answer(run: &Run, name: &str) -> Result<Value> {

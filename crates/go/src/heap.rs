@@ -7,6 +7,7 @@ use leakscope_graph::{
 };
 use leakscope_target::{AddrRange, Fault, Image, Memory, Thread};
 
+use crate::backing::{self, Backing, Recorder};
 use crate::counters::{CounterMap, CounterReader, Counters};
 use crate::coverage::{Amount, Coverage, Gaps};
 use crate::finalizers::Finalizers;
@@ -16,16 +17,18 @@ use crate::goroutines::Goroutines;
 use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
 use crate::ledger::MemoryMap;
-use crate::maps::{Checker, KeyCheck, MapInfo, Moved, Subjects};
-use crate::objects::Objects;
+use crate::maps::{
+    Checker, IteratorFinder, KeyCheck, MapInfo, Moved, OldIterator, Subjects, alloc_rules,
+};
+use crate::objects::{Hit, Objects};
 use crate::owners::RootNames;
 use crate::program::Program;
 use crate::resolver::Names;
-use crate::roots::Roots;
+use crate::roots::{Root, Roots};
 use crate::sites::Sites;
 use crate::specials::{SpecialKind, Specials};
 use crate::types::{GcMasks, TypeTable};
-use crate::typing::{Shape, TINY_BLOCK, Typed, UNTYPED_NOSCAN, UNTYPED_SCAN};
+use crate::typing::{Shape, Static, TINY_BLOCK, Typed, UNTYPED_NOSCAN, UNTYPED_SCAN};
 
 /// Captured bytes between two returns of memory to the kernel while references are collected.
 const RELEASE_STEP: u64 = 8 << 20;
@@ -49,8 +52,12 @@ pub struct GoHeap {
     pub maps: Vec<MapInfo>,
     /// Whether their keys lie where searches look; nothing unless asked for.
     pub keys: KeyCheck,
+    /// Arrays of which slices and strings use a part only; nothing unless asked for.
+    pub backings: Vec<Backing>,
     /// Buckets that growths of maps have moved without clearing them, by address of the map.
     pub moved: Vec<Moved>,
+    /// Iterators that hold what their maps have outgrown, by address.
+    pub iterators: Vec<OldIterator>,
     /// Goroutines that are not dead.
     pub goroutines: Goroutines,
     /// Which of them are blocked for good.
@@ -122,9 +129,9 @@ impl GoHeap {
         Self::read(program, layouts, Bytes::Released(image), threads, None)
     }
 
-    /// As [`GoHeap::build`], with a look at [`GoHeap::keys`]: for an image with values that was taken at one moment. `running` is
-    /// the process itself, where it is at hand: keys' texts that the image has not are read there.
-    pub fn build_with_keys(
+    /// As [`GoHeap::build`], with a look at [`GoHeap::keys`] and [`GoHeap::backings`]: for an image with values that was taken at one
+    /// moment. `running` is the process itself, where it is at hand: keys' texts that the image has not are read there.
+    pub fn build_with_values(
         program: &Arc<Program>,
         layouts: &Layouts,
         image: Image,
@@ -150,7 +157,7 @@ impl GoHeap {
         layouts: &Layouts,
         mut bytes: Bytes<'_>,
         threads: &[Thread],
-        keys: Option<Option<&dyn Memory>>,
+        values: Option<Option<&dyn Memory>>,
     ) -> Result<Self, BuildError> {
         let image = bytes.image();
         let mut gaps = Gaps::default();
@@ -171,14 +178,7 @@ impl GoHeap {
             roots: &roots,
             threads,
         });
-        let Typed {
-            type_of,
-            shapes,
-            kinds,
-            statics,
-            local_names,
-        } = typed;
-        let keys = keys.map(|running| {
+        let keys = values.map(|running| {
             let subjects = Subjects {
                 program,
                 image,
@@ -187,29 +187,58 @@ impl GoHeap {
                 running,
             };
             Checker::run(subjects, &mut types, |header| {
-                match shapes.get(header.0).shape {
-                    Shape::MapHeader(map) => kinds.get(&map).copied(),
+                match typed.shapes.get(header.0).shape {
+                    Shape::MapHeader(map) => typed.kinds.get(&map).copied(),
                     _ => None,
                 }
             })
         });
-        let (root_names, graph_roots) =
-            RootNames::new(program, &types, &statics, local_names, &roots);
         let sites = Sites::read(image, program, layouts, &roots.specials, &mut gaps);
         let finalizers = Finalizers::of(image, &roots);
         let memory = MemoryMap::read(image, layouts, threads);
         let counters = Arc::new(CounterMap::resolve(program.debug()));
         let counters = CounterReader::new(counters, program.bias()).sample(image);
         let mut unread_edges = Gaps::default();
-        let builder = edges(&mut bytes, &objects, program, &mut unread_edges)?;
+        let mut onlookers = Onlookers {
+            recorder: values.map(|_| Recorder::new(&objects, &types, &typed)),
+            iterators: IteratorFinder::new(
+                bytes.image(),
+                program.debug(),
+                &objects,
+                &types,
+                &typed,
+                &maps,
+            ),
+        };
+        onlookers.roots(bytes.image(), program, &typed.statics, &roots.roots);
+        let builder = edges(
+            &mut bytes,
+            &objects,
+            program,
+            &mut onlookers,
+            &mut unread_edges,
+        )?;
+        let pieces = onlookers.recorder.map(Recorder::finish);
+        let iterators = onlookers.iterators.finish();
         let unread = unread || hides_references(&unread_edges);
         gaps.add_all(&unread_edges);
         drop(bytes);
+        let Typed {
+            type_of,
+            shapes,
+            kinds,
+            statics,
+            local_names,
+        } = typed;
+        let (root_names, graph_roots) =
+            RootNames::new(program, &types, &statics, local_names, &roots);
         let type_of = type_of.into_iter().map(TypeIx).collect();
         let graph = builder.finish(type_of, size_runs(&objects), graph_roots)?;
         let leaks = GoroutineLeaks::judge(waits, &graph, &roots.roots, unread);
         let reach = Reach::of(&graph);
         let histogram = Histogram::of(&graph, &reach);
+        let alloc = alloc_rules(layouts);
+        let backings = pieces.map(|p| backing::find(p, &objects, &graph, &reach, alloc));
         Ok(Self {
             totals: totals(&objects, &roots, &reach),
             coverage: coverage(&objects, &graph, &reach, gaps),
@@ -225,9 +254,38 @@ impl GoHeap {
             reach,
             histogram,
             maps,
+            iterators,
             keys: keys.unwrap_or_default(),
+            backings: backings.unwrap_or_default(),
             moved,
         })
+    }
+}
+
+/// Who looks at references while the bytes around them are there.
+struct Onlookers<'a> {
+    recorder: Option<Recorder<'a>>,
+    iterators: IteratorFinder<'a>,
+}
+
+impl Onlookers<'_> {
+    fn roots(&mut self, image: &Image, program: &Program, statics: &[Static], roots: &[Root]) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.roots(image, program, statics, roots);
+        }
+        self.iterators.roots(image, roots);
+    }
+
+    /// A reference: the pointer `value` to `hit`, in word `word` of the data of `from`, before which its slot has so many words of
+    /// header.
+    #[inline]
+    fn reference(&mut self, image: &Image, from: (u32, u32), word: u32, value: u64, hit: Hit) {
+        self.iterators.reference(image, from, word, hit);
+        if let Some(recorder) = &mut self.recorder
+            && recorder.wants(hit.span)
+        {
+            recorder.reference(image, from, word, value, hit);
+        }
     }
 }
 
@@ -258,6 +316,7 @@ fn edges(
     bytes: &mut Bytes<'_>,
     objects: &Objects,
     program: &Program,
+    onlookers: &mut Onlookers<'_>,
     gaps: &mut Gaps,
 ) -> Result<GraphBuilder, TooLarge> {
     let mut builder = GraphBuilder::new(objects.len());
@@ -272,7 +331,7 @@ fn edges(
         }
         let image = bytes.image();
         let masks = GcMasks::new(program, image);
-        let found = edges_of(image, objects, &masks, first..end, &mut builder)?;
+        let found = edges_of(image, objects, &masks, first..end, &mut builder, onlookers)?;
         gaps.add_all(&found);
         let range = AddrRange {
             start: spans[first].start,
@@ -290,6 +349,7 @@ fn edges_of(
     masks: &dyn Masks,
     spans: std::ops::Range<usize>,
     builder: &mut GraphBuilder,
+    onlookers: &mut Onlookers<'_>,
 ) -> Result<Gaps, TooLarge> {
     let mut reader = PointerReader::new(image, objects, masks);
     // Pointers are looked up span by span, not one at a time as they come: each lookup misses the cache, and the
@@ -301,8 +361,13 @@ fn edges_of(
             words.push((obj, word - header.min(word), value));
         });
         for chunk in words.chunks_mut(LOOKUPS) {
-            for (_, _, value) in chunk.iter_mut() {
-                *value = objects.find(*value).map_or(NOWHERE, |hit| hit.obj.into());
+            for (obj, word, value) in chunk.iter_mut() {
+                let Some(hit) = objects.find(*value) else {
+                    *value = NOWHERE;
+                    continue;
+                };
+                onlookers.reference(image, (*obj, header), *word, *value, hit);
+                *value = hit.obj.into();
             }
             for (obj, slot, to) in chunk {
                 if let Some(to) = u32::try_from(*to).ok().filter(|_| *to != NOWHERE) {

@@ -2,6 +2,7 @@
 
 pub mod anchors;
 mod arenas;
+pub mod backing;
 pub mod binary;
 mod budget;
 mod code;

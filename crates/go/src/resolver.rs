@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use leakscope_goabi::GROUP_SLOTS;
 use leakscope_graph::{ObjIx, Resolver, RootIx, TypeIx};
 use rustc_hash::FxHashMap;
 
-use crate::maps::{MapKind, Walker};
+use crate::maps::{CellPart, MapKind, Walker};
 use crate::owners::{Group, Groups, RootNames, without_indices, without_position};
 use crate::program::Program;
 use crate::syncmap::{Inner, SHAPE};
@@ -171,7 +170,7 @@ impl Resolver for Names {
         let offset = u64::from(slot) * 8;
         let folded = match self.row(type_).map(|r| &r.steps) {
             Some(Steps::Array(_, size)) if *size > 0 => offset % size,
-            Some(Steps::Cells(kind)) => match Self::part_of_cell(kind, offset) {
+            Some(Steps::Cells(kind)) => match kind.part_of_cell(offset) {
                 Some((CellPart::Key, at)) => kind.cell.keys + at,
                 Some((CellPart::Elem, at)) => kind.cell.elems + at,
                 None => 0,
@@ -217,13 +216,6 @@ fn is_internal(shape: Shape) -> bool {
     )
 }
 
-/// The two parts of a cell of a map.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum CellPart {
-    Key,
-    Elem,
-}
-
 impl Names {
     /// What stands for an entry of a map whose key is not told.
     pub(crate) const ANY_KEY: &str = "[...]";
@@ -247,7 +239,7 @@ impl Names {
         let cell = &kind.cell;
         let offset = u64::from(slot) * 8;
         let (group, within) = (offset / cell.size.max(1), offset % cell.size.max(1));
-        let number = match Self::part_of_cell(kind, offset)?.0 {
+        let number = match kind.part_of_cell(offset)?.0 {
             CellPart::Elem => within.checked_sub(cell.elems)? / cell.elem_stride.max(1),
             CellPart::Key => within.checked_sub(cell.keys)? / cell.key_stride.max(1),
         };
@@ -255,23 +247,8 @@ impl Names {
         (!kind.indirect_key).then_some((kind.key, key))
     }
 
-    /// Which part of a cell lies at `offset` of an array of buckets or groups, and where in that part; `None` for what
-    /// belongs to no cell, such as the pointer to the next overflow bucket.
-    fn part_of_cell(kind: &MapKind, offset: u64) -> Option<(CellPart, u64)> {
-        let cell = &kind.cell;
-        let within = offset % cell.size.max(1);
-        let part = |first: u64, stride: u64, size: u64| {
-            let at = within.checked_sub(first)?;
-            (at / stride.max(1) < GROUP_SLOTS && at % stride.max(1) < size).then(|| at % stride)
-        };
-        let elem = part(cell.elems, cell.elem_stride, cell.elem_size);
-        let key = || part(cell.keys, cell.key_stride, cell.key_size);
-        elem.map(|at| (CellPart::Elem, at))
-            .or_else(|| Some((CellPart::Key, key()?)))
-    }
-
     fn push_cell(&self, kind: &MapKind, offset: u64, expression: &mut String) {
-        let Some((part, at)) = Self::part_of_cell(kind, offset) else {
+        let Some((part, at)) = kind.part_of_cell(offset) else {
             return;
         };
         let (type_, indirect) = match part {

@@ -17,11 +17,8 @@ pub(crate) const PATTERN: Pattern = Pattern {
     find,
 };
 
-/// Less is not worth a second capture, nor is less than a hundredth of the heap.
-const LEAST_BYTES: u64 = 1 << 20;
-
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
-    let least = LEAST_BYTES.max(seen.heap.totals.reachable.bytes / 100);
+    let least = seen.small_waste();
     for (&index, &group) in &seen.goroutines {
         // What a leaked goroutine holds is told with it.
         if seen.heap.leaks.verdict(index) != Judged::NotLeaked {

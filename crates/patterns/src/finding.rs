@@ -46,6 +46,24 @@ pub enum Subject {
         /// Where the finalizer's code begins; nil of a cleanup.
         code: Addr,
     },
+    /// An array of which only a part is used.
+    Array {
+        /// The array; of several the one that most is given back of.
+        object: ObjIx,
+        /// What holds them all.
+        place: Node,
+    },
+    /// An iterator, and what it keeps.
+    Iterator {
+        /// Index of its map in [`leakscope_go::heap::GoHeap::maps`].
+        map: usize,
+        /// The object that it is in; `None` in a frame.
+        within: Option<ObjIx>,
+        /// What it keeps: an array of buckets or a table.
+        keeps: ObjIx,
+        /// What holds that.
+        place: Node,
+    },
     /// The goroutine that runs finalizers or cleanups.
     Runner {
         /// Its index in the heap's goroutines.

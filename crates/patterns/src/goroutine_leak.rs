@@ -48,8 +48,7 @@ fn finding(seen: &Seen<'_>, judged: Judged, created_at: Addr, indices: Vec<u32>)
     // What several of them share, none of them holds alone. Where all goroutines of a function are leaked, what these hold
     // together is known too.
     let around = around(seen, &groups);
-    let whole = around.filter(|(_, all)| *all == groups.len());
-    let whole = whole.map(|(group, _)| group);
+    let whole = around.and_then(|(group, all)| (all == groups.len()).then_some(group));
     let bytes = match whole {
         Some(group) => seen.held(group),
         None => groups
@@ -80,9 +79,9 @@ fn finding(seen: &Seen<'_>, judged: Judged, created_at: Addr, indices: Vec<u32>)
         reasons.push("what they share with each other is not counted".to_owned());
     }
     // A suspect that is mostly these is the same thing.
-    let most =
-        around.filter(|(_, all)| groups.len().saturating_mul(MOST) >= all.saturating_mul(MOST - 1));
-    let most = most.map(|(group, _)| group);
+    let most = around.and_then(|(group, all)| {
+        (groups.len().saturating_mul(MOST) >= all.saturating_mul(MOST - 1)).then_some(group)
+    });
     let points = groups.iter().chain(most.as_ref()).flat_map(|group| {
         [Strength::Strong, Strength::Conservative].map(|strength| Node::Group(*group, strength))
     });

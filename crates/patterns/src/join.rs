@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use leakscope_graph::{Fingerprint, Resolver, TypePaths};
+use leakscope_graph::{Fingerprint, Node, Resolver, TypePaths};
 use leakscope_target::Addr;
 
 use crate::finding::{Finding, Subject, Verdict};
@@ -11,6 +11,8 @@ use crate::seen::Seen;
 
 /// Findings of fewer bytes are not told, unless they are leaks: an allocator's page or two is never why memory is short.
 const LEAST_BYTES: u64 = 64 << 10;
+/// All but a part in this many: what holds no more besides holds little else.
+const MOST: u64 = 10;
 /// Subjects whose way from the roots is looked for, those with most bytes first. What lies behind that many larger ones is
 /// too small to matter, and a heap may have millions of maps.
 const MOST_SUBJECTS: usize = 512;
@@ -48,8 +50,24 @@ pub(crate) fn join(seen: &Seen<'_>, mut found: Vec<Finding>) -> Vec<Finding> {
         }
     }
     joined.retain(|f| f.bytes >= LEAST_BYTES || f.verdict == Verdict::Leak);
+    for finding in &mut joined {
+        add_around(seen, finding);
+    }
     joined.sort_by_key(|finding| Reverse(finding.bytes));
     joined
+}
+
+/// Adds what holds little else than a finding's subject to its points: a suspect there is the same thing.
+fn add_around(seen: &Seen<'_>, finding: &mut Finding) {
+    let mut around = finding.points.first().copied();
+    while let Some(node) = around.and_then(|node| seen.tree.parent(node)) {
+        let held = seen.tree.held(node).bytes;
+        if node == Node::Top || held.saturating_mul(MOST - 1) > finding.bytes.saturating_mul(MOST) {
+            break;
+        }
+        finding.points.push(node);
+        around = Some(node);
+    }
 }
 
 /// How the subject is held, by names only.
@@ -59,6 +77,11 @@ fn way(seen: &Seen<'_>, subject: &Subject, paths: &mut TypePaths<'_>) -> Option<
             let object = seen.heap.maps.get(*index)?.object?;
             Some(paths.fingerprint(object)?.text().to_owned())
         }
+        Subject::Iterator { within, keeps, .. } => {
+            let object = within.unwrap_or(*keeps);
+            Some(paths.fingerprint(object)?.text().to_owned())
+        }
+        Subject::Array { object, .. } => Some(paths.fingerprint(*object)?.text().to_owned()),
         Subject::Goroutines {
             indices,
             created_at,

@@ -12,7 +12,9 @@ mod finalizer_stalled;
 mod finding;
 mod forgotten;
 mod goroutine_leak;
+mod iter_pins_storage;
 mod join;
+mod map_grows_only;
 mod map_growth_spike;
 mod map_hash_skew;
 mod map_indirect_slots;
@@ -27,11 +29,13 @@ mod map_tombstones;
 mod map_unreachable_entries;
 mod map_zombie_values;
 mod page;
+mod pinned_backing;
 mod seen;
 mod shapes;
 mod sparse;
 
 pub use finding::{Confidence, Evidence, Finding, Subject, Verdict};
+pub use map_grows_only::{MapSizes, growing};
 pub use page::Page;
 pub use seen::Seen;
 
@@ -46,13 +50,15 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 19] = [
+pub const CATALOGUE: [&Pattern; 22] = [
     &cleanup_self::PATTERN,
     &conservative_root::PATTERN,
     &finalizer_chain::PATTERN,
     &finalizer_cycle::PATTERN,
     &finalizer_stalled::PATTERN,
     &goroutine_leak::PATTERN,
+    &iter_pins_storage::PATTERN,
+    &map_grows_only::PATTERN,
     &map_growth_spike::PATTERN,
     &map_hash_skew::PATTERN,
     &map_indirect_slots::PATTERN,
@@ -66,6 +72,7 @@ pub const CATALOGUE: [&Pattern; 19] = [
     &map_tombstones::PATTERN,
     &map_unreachable_entries::PATTERN,
     &map_zombie_values::PATTERN,
+    &pinned_backing::PATTERN,
 ];
 
 impl Pattern {
@@ -76,12 +83,14 @@ impl Pattern {
     }
 }
 
-/// Whether a pattern that is `wanted` rests on where the keys of maps lie: without, nobody needs to look at them.
-pub fn rest_on_keys(wanted: impl Fn(&Pattern) -> bool) -> bool {
+/// Whether a pattern that is `wanted` rests on where the keys of maps lie, or on lengths of slices: without, nobody needs to look at
+/// them.
+pub fn rest_on_values(wanted: impl Fn(&Pattern) -> bool) -> bool {
     [
         &map_hash_skew::PATTERN,
         &map_raced::PATTERN,
         &map_unreachable_entries::PATTERN,
+        &pinned_backing::PATTERN,
     ]
     .into_iter()
     .any(wanted)

@@ -18,8 +18,6 @@ pub(crate) const PATTERN: Pattern = Pattern {
     find,
 };
 
-/// Less is small waste, as is less than a hundredth of the heap.
-const LEAST_BYTES: u64 = 1 << 20;
 /// An index into a slice: `int32`.
 const INDEX: u64 = 4;
 /// Of what indirect elems take, at least so much is lost to rounding: a twelfth. Size classes lose an eighth at most.
@@ -39,7 +37,7 @@ enum Cost {
 }
 
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
-    let least = LEAST_BYTES.max(seen.heap.totals.reachable.bytes / 100);
+    let least = seen.small_waste();
     let mut shapes = Shapes::new(seen);
     for (index, map) in seen.maps() {
         if is_sparse(map) || growing(map) {

@@ -18,18 +18,17 @@ pub(crate) const PATTERN: Pattern = Pattern {
     find,
 };
 
-/// Less is small waste.
-const LEAST_BYTES: u64 = 1 << 20;
-/// Nor is less than this part of the heap told: every large map that is not full has some.
+/// Less than this part of the heap is small waste here: every large map that is not full has some.
 const LEAST_PART: u64 = 50;
 
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
-    let least = LEAST_BYTES.max(seen.heap.totals.reachable.bytes / LEAST_PART);
+    let part = seen.heap.totals.reachable.bytes / LEAST_PART;
+    let least = seen.small_waste().max(part);
     let mut shapes = Shapes::new(seen);
     for (index, map) in seen.maps().filter(|(_, map)| !is_sparse(map)) {
         if let Structure::Classic(inside) = map.structure
             && inside.growth.is_none()
-            && let Some(bucket) = shapes.of(map).and_then(|shape| shape.bucket_bytes())
+            && let Some(bucket) = shapes.of(map).map(|shape| shape.group_bytes())
         {
             let bytes = bucket.saturating_mul(inside.overflow_free.into());
             if bytes >= least {

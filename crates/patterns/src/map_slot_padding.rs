@@ -18,11 +18,8 @@ pub(crate) const PATTERN: Pattern = Pattern {
     find,
 };
 
-/// Less is small waste, as is less than a hundredth of the heap.
-const LEAST_BYTES: u64 = 1 << 20;
-
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
-    let least = LEAST_BYTES.max(seen.heap.totals.reachable.bytes / 100);
+    let least = seen.small_waste();
     let mut shapes = Shapes::new(seen);
     for (index, map) in seen.maps().filter(|(_, map)| !is_sparse(map)) {
         if let Some(shape) = shapes.of(map)

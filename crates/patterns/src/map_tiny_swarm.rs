@@ -21,8 +21,6 @@ pub(crate) const PATTERN: Pattern = Pattern {
 const ONE_GROUP: u64 = 8;
 /// Fewer maps of one kind are no swarm.
 const LEAST_MAPS: u64 = 10_000;
-/// Less is small waste, as is less than a hundredth of the heap.
-const LEAST_BYTES: u64 = 1 << 20;
 /// A slice's header takes so much more in its holder than a map's pointer.
 const HEADER: u64 = 16;
 /// Holders that are named as what the finding is about.
@@ -67,10 +65,10 @@ fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
             swarm.points.push(point);
         }
     }
-    let heap = seen.heap.totals.reachable.bytes;
+    let least = seen.small_waste();
     for swarm in swarms.into_values() {
         let bytes = swarm.bytes.saturating_sub(swarm.as_slices);
-        let much = bytes >= LEAST_BYTES.max(heap / 100) && bytes >= swarm.bytes / 2;
+        let much = bytes >= least && bytes >= swarm.bytes / 2;
         if let Some(first) = swarm.first.filter(|_| much && swarm.maps >= LEAST_MAPS)
             && let Some(map) = seen.heap.maps.get(first)
         {

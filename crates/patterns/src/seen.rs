@@ -7,6 +7,11 @@ use leakscope_go::maps::{MapInfo, OddMap};
 use leakscope_graph::{Dominators, GroupIx, Node, RootGroups, Strength};
 use leakscope_target::Addr;
 
+/// What is not worth a finding however small the heap is.
+const SMALL_BYTES: u64 = 1 << 20;
+/// Nor is less than this part of the heap.
+const SMALL_PART: u64 = 100;
+
 /// A heap, and who holds what in it.
 pub struct Seen<'a> {
     /// The heap.
@@ -44,6 +49,11 @@ impl Seen<'_> {
         let odd = self.heap.keys.odd.iter();
         odd.filter_map(|odd| Some((odd, self.heap.maps.get(odd.map)?)))
             .filter(|(_, map)| self.is_used(map))
+    }
+
+    /// Bytes below which waste is small: 1 MiB, or a hundredth of a large heap.
+    pub(crate) fn small_waste(&self) -> u64 {
+        SMALL_BYTES.max(self.heap.totals.reachable.bytes / SMALL_PART)
     }
 
     /// The node of a map: its header, where that is an object.

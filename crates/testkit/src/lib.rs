@@ -49,7 +49,7 @@ pub use jvm_fixture::{ClassSum, JVM_LAYOUTS, JvmDump, JvmFixtures, JvmLayout};
 pub use matrix::{Finding, Medium, findings};
 pub use random::Random;
 pub use running::{Running, Usage};
-pub use signals::{alive, send_signal, send_signals};
+pub use signals::{SIGCONT, SIGSTOP, alive, send_signal, send_signals};
 pub use skip::{Skipped, note_skip};
 pub use test_log::{TestProgram, TestRun, test_run};
 pub use toolchain::{go_command, goroot, versions};

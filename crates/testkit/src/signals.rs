@@ -6,6 +6,11 @@ use anyhow::{Context, Result, bail};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
+/// Stops a process until [`SIGCONT`].
+pub const SIGSTOP: i32 = Signal::STOP.as_raw();
+/// Lets a stopped process go on.
+pub const SIGCONT: i32 = Signal::CONT.as_raw();
+
 /// Sends one signal by its number; real-time signals too.
 pub fn send_signal(pid: i32, signal: i32) -> Result<()> {
     let Some(named) = Signal::from_named_raw(signal) else {

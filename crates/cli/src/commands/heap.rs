@@ -31,8 +31,8 @@ pub(crate) fn analyze(
 ) -> Result<bool, Failure> {
     let selection = Selection::of(&args.selection)?;
     let AnalyzeArgs { heap: args, .. } = args;
-    let keys = leakscope_patterns::rest_on_keys(|pattern| selection.wants(pattern));
-    let subject = read_for_findings(&args.target, keys, progress)?;
+    let values = leakscope_patterns::rest_on_values(|pattern| selection.wants(pattern));
+    let subject = read_for_findings(&args.target, values, progress)?;
     progress.phase("finding who holds what");
     let rows = &args.rows;
     let (suspects, rows) = if options.json {
@@ -148,7 +148,8 @@ pub(crate) fn diff(
     let last = args.targets.len().saturating_sub(1);
     for (i, target) in args.targets.iter().enumerate() {
         let subject = read_one_of_many(&args.how.of(target), i == last, progress)?;
-        captures.push(Sums::of(&subject)?);
+        let sums = Sums::of(&subject, &captures)?;
+        captures.push(sums);
     }
     progress.phase("comparing");
     let limit = if options.json {

@@ -62,8 +62,8 @@ struct Captured {
 }
 
 impl Captured {
-    /// Whether what keys of maps say can be told from where they lie: their bytes are there, and of one moment.
-    fn has_keys(&self) -> bool {
+    /// Whether what keys of maps and lengths of slices say is worth anything: their bytes are there, and of one moment.
+    fn tells_values(&self) -> bool {
         self.values && !self.capture.torn
     }
 }
@@ -78,22 +78,14 @@ pub(crate) fn process(target: &OsStr) -> Option<i32> {
 
 /// Reads the heap of the target that `args` name, the last one that is read. A live JVM writes a dump for it.
 pub(crate) fn read(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
-    let how = How {
-        contents: Contents::Needed,
-        residency: false,
-        jvms: true,
-        last: true,
-    };
-    read_as(args, how, progress)
+    read_as(args, How::HEAP, progress)
 }
 
 /// Reads a heap as [`read`] does, for questions that only Go programs answer: no JVM is stopped for them.
 pub(crate) fn read_go(args: &TargetArgs, progress: &mut Progress) -> Result<Subject, Failure> {
     let how = How {
-        contents: Contents::Needed,
-        residency: false,
         jvms: false,
-        last: true,
+        ..How::HEAP
     };
     read_as(args, how, progress)
 }
@@ -104,29 +96,25 @@ pub(crate) fn read_with_residency(
     progress: &mut Progress,
 ) -> Result<Subject, Failure> {
     let how = How {
-        contents: Contents::Needed,
         residency: true,
         jvms: false,
-        last: true,
+        ..How::HEAP
     };
     read_as(args, how, progress)
 }
 
-/// Reads a heap as [`read_with_residency`] does, and looks whether the keys of its maps lie where searches look if `keys` are
-/// asked for.
+/// Reads a heap as [`read_with_residency`] does, and looks at keys of maps and lengths of slices if `values` are asked for.
 pub(crate) fn read_for_findings(
     args: &TargetArgs,
-    keys: bool,
+    values: bool,
     progress: &mut Progress,
 ) -> Result<Subject, Failure> {
     let how = How {
-        contents: Contents::Needed,
         residency: true,
-        jvms: true,
-        last: true,
+        values,
+        ..How::HEAP
     };
-    let keys = if keys { Keys::LookedAt } else { Keys::Left };
-    read_and(args, how, keys, progress)
+    read_as(args, how, progress)
 }
 
 /// Reads the heap of one of several targets as [`read_with_residency`] does: privileges are kept for the others.
@@ -136,10 +124,9 @@ pub(crate) fn read_one_of_many(
     progress: &mut Progress,
 ) -> Result<Subject, Failure> {
     let how = How {
-        contents: Contents::Needed,
         residency: true,
-        jvms: true,
         last,
+        ..How::HEAP
     };
     read_as(args, how, progress)
 }
@@ -151,9 +138,8 @@ pub(crate) fn read_with_values(
 ) -> Result<(Subject, Image), Failure> {
     let how = How {
         contents: Contents::All,
-        residency: false,
         jvms: false,
-        last: true,
+        ..How::HEAP
     };
     let captured = capture(args, how, progress)?;
     if !captured.values {
@@ -171,23 +157,7 @@ pub(crate) fn read_with_values(
     Ok(subject(captured, heap))
 }
 
-/// Whether keys of maps are looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Keys {
-    Left,
-    LookedAt,
-}
-
 fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subject, Failure> {
-    read_and(args, how, Keys::Left, progress)
-}
-
-fn read_and(
-    args: &TargetArgs,
-    how: How,
-    keys: Keys,
-    progress: &mut Progress,
-) -> Result<Subject, Failure> {
     match locate::locate(&args.target)? {
         Place::Stdin => return heap_dump::read_stdin(args, how, progress),
         Place::File(path) if heap_dump::is_one(&path) => {
@@ -204,12 +174,12 @@ fn read_and(
     let image = std::mem::replace(&mut captured.image, Image::builder().build());
     let (program, layouts) = (&captured.program, &captured.layouts);
     let threads = &captured.threads;
-    let heap = if keys == Keys::LookedAt && captured.has_keys() {
+    let heap = if how.values && captured.tells_values() {
         let running = captured
             .running
             .as_ref()
             .map(|process| process as &dyn Memory);
-        GoHeap::build_with_keys(program, layouts, image, threads, running)?
+        GoHeap::build_with_values(program, layouts, image, threads, running)?
     } else {
         GoHeap::build(program, layouts, image, threads)?
     };
@@ -247,6 +217,8 @@ struct How {
     contents: Contents,
     /// What of a process lies in memory is read too, mapping by mapping and page by page.
     residency: bool,
+    /// Keys of maps and lengths of slices are looked at, where the capture has them.
+    values: bool,
     /// A live JVM is asked for a dump.
     jvms: bool,
     /// No other target is opened after it: privileges are given up.
@@ -254,6 +226,15 @@ struct How {
 }
 
 impl How {
+    /// The heap of a target of any kind, the last one that is read.
+    const HEAP: Self = Self {
+        contents: Contents::Needed,
+        residency: false,
+        values: false,
+        jvms: true,
+        last: true,
+    };
+
     /// Once the target is open, nothing more needs the rights that took.
     fn drop_privileges(self, progress: &Progress) {
         if self.last

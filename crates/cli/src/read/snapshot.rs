@@ -120,7 +120,7 @@ pub(crate) fn snap(
             contents,
             residency: true,
             jvms: false,
-            last: true,
+            ..How::HEAP
         },
         progress,
     )?;

@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use leakscope_graph::{GrowthRow as Growth, Held, Threshold, growth};
-use leakscope_report::{Amount, Capture, CaptureRow, DiffDoc, Document, GrowthRow, Head, Text};
+use leakscope_patterns::MapSizes;
+use leakscope_report::{
+    Amount, Capture, CaptureRow, DiffDoc, Document, FindingRow, GrowthRow, Head, Text,
+};
 
+use super::findings;
 use super::goroutines;
 use super::suspects::Holders;
 use super::{head_of, maps, totals};
@@ -33,13 +37,25 @@ pub(crate) struct Sums {
     sites: Vec<(String, Held)>,
     ledger: Vec<(String, Held)>,
     goroutines: Vec<(String, Held)>,
+    sizes: MapSizes,
+    /// What this capture and all before it say together.
+    findings: Vec<FindingRow>,
 }
 
 impl Sums {
-    /// Takes the sums of a capture, which can be forgotten then.
-    pub(crate) fn of(subject: &Subject) -> Result<Self, Failure> {
+    /// Takes the sums of a capture, which can be forgotten then. `earlier` are the captures before.
+    pub(crate) fn of(subject: &Subject, earlier: &[Self]) -> Result<Self, Failure> {
         let heap = &subject.heap;
         let holders = Holders::of(heap)?;
+        let build = build(heap);
+        let pid = subject.target.pid;
+        let same = |c: &Self| pid.is_some() && c.row.target.pid == pid && c.build == build;
+        let before: Vec<&MapSizes> = if earlier.iter().all(same) {
+            earlier.iter().map(|c| &c.sizes).collect()
+        } else {
+            Vec::new()
+        };
+        let (sizes, findings) = findings::over_time(&holders, &before);
         let mut names = BTreeMap::new();
         let mut by_holder = Vec::new();
         for row in holders.suspects(PLACES) {
@@ -83,7 +99,7 @@ impl Sums {
                 allocated: totals.allocated,
                 goroutines: heap.go().map_or(0, |heap| heap.totals.goroutines),
             },
-            build: build(heap),
+            build,
             holders: by_holder,
             names,
             types: types.collect(),
@@ -91,6 +107,8 @@ impl Sums {
             sites: sites::by_name(heap),
             ledger: ledger::by_name(subject),
             goroutines: goroutines.collect(),
+            sizes,
+            findings,
         })
     }
 }
@@ -145,11 +163,15 @@ pub(crate) fn diff(mut captures: Vec<Sums>, limit: Option<usize>) -> Option<Diff
         .collect();
     let (sites, ledger) = (plain(sites), plain(ledger));
     let (types, maps, goroutines) = (plain(types), plain(maps), plain(goroutines));
-    let head = captures.last()?.head.clone();
+    let newest = captures.last_mut()?;
+    let head = newest.head.clone();
+    let mut findings = std::mem::take(&mut newest.findings);
+    findings.truncate(cut);
     Some(DiffDoc {
         head,
         captures: captures.into_iter().map(|c| c.row).collect(),
         same_program,
+        findings,
         holders,
         types,
         maps,

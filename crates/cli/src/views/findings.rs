@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use leakscope_go::heap::GoHeap;
 use leakscope_graph::{GroupIx, HeldSet, Node, Resolver, Suspect};
-use leakscope_patterns::{Confidence as Sure, Finding, Seen, Subject, Verdict as Judged};
+use leakscope_patterns::{Confidence as Sure, Finding, MapSizes, Seen, Subject, Verdict as Judged};
 use leakscope_report::{
     Address, Confidence, EvidenceRow, FindingRow, FindingVerdict, Place, SuspectRow, Text,
 };
@@ -25,6 +25,13 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    fn of(finding: Finding) -> Self {
+        Self {
+            finding,
+            suspects: Vec::new(),
+        }
+    }
+
     fn print(&self) -> Option<String> {
         self.finding.fingerprint.as_ref().map(ToString::to_string)
     }
@@ -45,22 +52,39 @@ pub(super) fn of(holders: &Holders<'_>, selection: &Selection) -> Vec<Found> {
     let Some(heap) = holders.heap.go() else {
         return Vec::new();
     };
+    let seen = seen(holders, heap);
+    let found = leakscope_patterns::find(&seen, |pattern| selection.wants(pattern));
+    found.into_iter().map(Found::of).collect()
+}
+
+fn seen<'a>(holders: &'a Holders<'_>, heap: &'a GoHeap) -> Seen<'a> {
     let groups = (0u32..).zip(&holders.groups.of);
     let goroutines: BTreeMap<u32, GroupIx> = groups
         .filter_map(|(i, owner)| Some((owner.runs?, GroupIx(i))))
         .collect();
-    let seen = Seen {
+    Seen {
         heap,
         tree: &holders.tree,
         groups: &holders.groups.roots,
         goroutines,
+    }
+}
+
+/// What is remembered of maps for the captures that follow, and what the captures before, of the same process, say with it.
+pub(super) fn over_time(
+    holders: &Holders<'_>,
+    earlier: &[&MapSizes],
+) -> (MapSizes, Vec<FindingRow>) {
+    let Some(heap) = holders.heap.go() else {
+        return (MapSizes::default(), Vec::new());
     };
-    let found = leakscope_patterns::find(&seen, |pattern| selection.wants(pattern)).into_iter();
-    let found = found.map(|finding| Found {
-        finding,
-        suspects: Vec::new(),
-    });
-    found.collect()
+    let seen = seen(holders, heap);
+    let sizes = MapSizes::of(&seen);
+    let found = leakscope_patterns::growing(&seen, earlier, &sizes);
+    let rows = found
+        .into_iter()
+        .map(|finding| row(holders, heap, Found::of(finding)));
+    (sizes, rows.collect())
 }
 
 /// Takes those out that `selection` leaves out; how many these were.
@@ -196,6 +220,39 @@ fn subject(holders: &Holders<'_>, heap: &GoHeap, finding: &Finding) -> Told {
                 holder: Text::new(format!("{word} of {name}")),
                 site: created_by(heap, *created_at),
                 ..nothing
+            }
+        }
+        Subject::Array { object, place } => {
+            let held = HeldSet::of(&holders.tree, [Node::Object(*object)]);
+            Told {
+                holder: match place {
+                    Node::Object(_) if finding.places > 1 => holders.name_of_many(*place),
+                    _ => holders.name(*place),
+                },
+                address: Some(holders.address(*object)),
+                type_: Some(Text::new(
+                    (heap.names.type_name(heap.graph.type_of(*object))).as_bytes(),
+                )),
+                site: of_held(holders, &held).into_iter().next().map(|s| s.place),
+            }
+        }
+        Subject::Iterator {
+            map, keeps, place, ..
+        } => {
+            let map = heap.maps.get(*map);
+            let held = HeldSet::of(&holders.tree, [Node::Object(*keeps)]);
+            Told {
+                holder: match place {
+                    Node::Object(_) if finding.places > 1 => holders.name_of_many(*place),
+                    Node::Group(group, strength) if finding.places > 1 => {
+                        let all = holders.groups.roots.parent(*group);
+                        holders.name(Node::Group(all.unwrap_or(*group), *strength))
+                    }
+                    _ => holders.name(*place),
+                },
+                address: map.map(|map| Address(map.address.0)),
+                type_: map.map(|map| Text::new(heap.names.type_name(map.type_).as_bytes())),
+                site: of_held(holders, &held).into_iter().next().map(|s| s.place),
             }
         }
         Subject::Attached { object, code } => {

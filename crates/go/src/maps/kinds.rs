@@ -26,6 +26,13 @@ pub(crate) enum Walker {
     Swiss(SwissLayout, SwissMap),
 }
 
+/// The two parts of a cell of a map.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum CellPart {
+    Key,
+    Elem,
+}
+
 /// How the allocator of this build rounds sizes.
 pub(crate) fn alloc_rules(layouts: &Layouts) -> AllocRules {
     AllocRules {
@@ -116,6 +123,21 @@ impl MapKind {
             cell,
             walker,
         })
+    }
+
+    /// Which part of a cell lies at `offset` of an array of buckets or groups, and where in that part; `None` for what
+    /// belongs to no cell, such as the pointer to the next overflow bucket.
+    pub(crate) fn part_of_cell(&self, offset: u64) -> Option<(CellPart, u64)> {
+        let cell = &self.cell;
+        let within = offset % cell.size.max(1);
+        let part = |first: u64, stride: u64, size: u64| {
+            let at = within.checked_sub(first)?;
+            (at / stride.max(1) < GROUP_SLOTS && at % stride.max(1) < size).then(|| at % stride)
+        };
+        let elem = part(cell.elems, cell.elem_stride, cell.elem_size);
+        let key = || part(cell.keys, cell.key_stride, cell.key_size);
+        elem.map(|at| (CellPart::Elem, at))
+            .or_else(|| Some((CellPart::Key, key()?)))
     }
 
     /// What a fresh map for `entries` entries takes.

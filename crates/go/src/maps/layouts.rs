@@ -29,6 +29,21 @@ pub(crate) struct ClassicLayout {
     pub(crate) next_overflow: u64,
     /// `runtime.loadFactorNum`: twice the entries a bucket holds on average before the map grows.
     pub(crate) load_factor_num: u64,
+    pub(crate) iterator: Option<ClassicIterator>,
+}
+
+/// `runtime.hiter`, which `reflect.hiter` repeats (`runtime/map.go`, `reflect/value.go`).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClassicIterator {
+    /// The map's type.
+    pub(crate) type_: u64,
+    /// Its header.
+    pub(crate) map: u64,
+    pub(crate) buckets: u64,
+    pub(crate) overflow: u64,
+    pub(crate) oldoverflow: u64,
+    /// Log2 of the number of buckets of the array.
+    pub(crate) b: u64,
 }
 
 /// `internal/runtime/maps.Map`, `table` and `groupsReference` (1.24 and later).
@@ -47,6 +62,17 @@ pub(crate) struct SwissLayout {
     pub(crate) table_index: u64,
     pub(crate) table_groups: u64,
     pub(crate) table_length_mask: u64,
+    pub(crate) iterator: Option<SwissIterator>,
+}
+
+/// `internal/runtime/maps.Iter`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SwissIterator {
+    /// The map's type.
+    pub(crate) type_: u64,
+    /// Its header.
+    pub(crate) map: u64,
+    pub(crate) table: u64,
 }
 
 impl MapLayouts {
@@ -77,6 +103,19 @@ fn classic(debug: &DebugInfo) -> Option<ClassicLayout> {
         oldoverflow: mapextra("oldoverflow")?,
         next_overflow: mapextra("nextOverflow")?,
         load_factor_num: u64::try_from(debug.constant("runtime.loadFactorNum")?).ok()?,
+        iterator: classic_iterator(debug),
+    })
+}
+
+fn classic_iterator(debug: &DebugInfo) -> Option<ClassicIterator> {
+    let field = |name| debug.field("runtime.hiter", name).map(|f| f.offset);
+    Some(ClassicIterator {
+        type_: field("t")?,
+        map: field("h")?,
+        buckets: field("buckets")?,
+        overflow: field("overflow")?,
+        oldoverflow: field("oldoverflow")?,
+        b: field("B")?,
     })
 }
 
@@ -104,5 +143,18 @@ fn swiss(debug: &DebugInfo) -> Option<SwissLayout> {
         table_index: table("index")?,
         table_groups: table("groups.data")?,
         table_length_mask: table("groups.lengthMask")?,
+        iterator: swiss_iterator(debug),
+    })
+}
+
+fn swiss_iterator(debug: &DebugInfo) -> Option<SwissIterator> {
+    let field = |name| {
+        let iterator = "internal/runtime/maps.Iter";
+        debug.field(iterator, name).map(|f| f.offset)
+    };
+    Some(SwissIterator {
+        type_: field("typ")?,
+        map: field("m")?,
+        table: field("tab")?,
     })
 }

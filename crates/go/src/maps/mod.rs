@@ -3,6 +3,7 @@
 mod census;
 mod classic;
 mod hash;
+mod iterators;
 mod kinds;
 mod layouts;
 mod shape;
@@ -16,7 +17,9 @@ use leakscope_target::Addr;
 pub(crate) use census::Census;
 pub(crate) use hash::{Checker, Subjects};
 pub use hash::{KeyCheck, OddMap, RacedMap};
-pub(crate) use kinds::{MapKind, Walker, alloc_rules};
+pub(crate) use iterators::IteratorFinder;
+pub use iterators::OldIterator;
+pub(crate) use kinds::{CellPart, MapKind, Walker, alloc_rules};
 pub(crate) use layouts::MapLayouts;
 pub use shape::{Assign, MapShape};
 pub(crate) use walk::{Part, Visitor};

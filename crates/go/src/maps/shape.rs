@@ -83,21 +83,15 @@ impl MapShape {
     /// Bytes from one cell to the next: of key and elem, with what aligns them.
     pub fn slot_bytes(&self) -> u64 {
         let cell = &self.kind.cell;
-        // An elem beside its key shares the key's stride; arrays of keys and of elems have one each.
-        match cell.elems < cell.keys.saturating_add(cell.key_stride) {
-            true => cell.key_stride,
-            false => cell.key_stride.saturating_add(cell.elem_stride),
+        match cell.is_split() {
+            true => cell.key_stride.saturating_add(cell.elem_stride),
+            false => cell.key_stride,
         }
     }
 
     /// Bytes of a bucket or group.
     pub fn group_bytes(&self) -> u64 {
         self.kind.cell.size
-    }
-
-    /// Bytes of a bucket; `None` for groups.
-    pub fn bucket_bytes(&self) -> Option<u64> {
-        matches!(self.kind.walker, Walker::Classic(..)).then_some(self.kind.cell.size)
     }
 
     /// What a map of groups made for `entries` entries takes if keys and elems are arrays of bytes of the same lengths, which
@@ -146,9 +140,7 @@ impl MapShape {
                 changed.footprint(entries)
             }
             Walker::Swiss(_, facts) => {
-                let split =
-                    cell.elems >= cell.keys + (GROUP_SLOTS - 1) * cell.key_stride + cell.key_size;
-                let group = if split {
+                let group = if cell.is_split() {
                     (cell.keys + GROUP_SLOTS * cell.key_size).next_multiple_of(align(elem))
                         + GROUP_SLOTS * elem
                 } else {

@@ -65,6 +65,11 @@ pub(crate) struct CellShape {
 pub(crate) const NEARLY_EMPTY: u32 = 2;
 
 impl CellShape {
+    /// Keys and elems are arrays of their own; otherwise each elem lies beside its key.
+    pub(crate) fn is_split(&self) -> bool {
+        self.elems >= self.keys + (GROUP_SLOTS - 1) * self.key_stride + self.key_size
+    }
+
     /// How many of the cells whose bit is clear in `filled` still hold the bytes of a key.
     pub(crate) fn stale_keys(&self, bytes: &[u8], filled: u8) -> u64 {
         let stale = (0..GROUP_SLOTS).filter(|i| {

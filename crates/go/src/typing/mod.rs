@@ -39,7 +39,7 @@ pub(crate) use offer::TINY_BLOCK;
 use offer::{Pending, SpanFacts};
 use programs::{Program, Programs};
 pub(crate) use run::Typed;
-pub(crate) use shapes::{Shape, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
+pub(crate) use shapes::{Shape, ShapeInfo, Shapes, UNTYPED_NOSCAN, UNTYPED_SCAN};
 pub(crate) use statics::Static;
 
 /// Numbers of the shapes that have no type.

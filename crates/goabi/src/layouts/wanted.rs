@@ -87,9 +87,11 @@ pub const STRUCTS: &[&str] = &[
     "runtime.eface",
     "runtime.iface",
     "runtime.hmap",
+    "runtime.hiter",
     "runtime.mapextra",
     "runtime.bmap",
     "internal/runtime/maps.Map",
+    "internal/runtime/maps.Iter",
     "internal/runtime/maps.table",
     "internal/runtime/maps.groupsReference",
     // Counters.

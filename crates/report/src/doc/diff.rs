@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::{Amount, Capture, Head, Target, Text};
+use crate::{Amount, Capture, FindingRow, Head, Target, Text};
 
 /// What grew between captures of one program.
 #[derive(Clone, PartialEq, Debug, Serialize, JsonSchema)]
@@ -15,6 +15,8 @@ pub struct DiffDoc {
     pub captures: Vec<CaptureRow>,
     /// Whether all are of the same build of the same program; if not, names may not mean the same.
     pub same_program: bool,
+    /// What the captures say together, most bytes first: patterns that need time. Empty where they are not all of one process.
+    pub findings: Vec<FindingRow>,
     /// By place where memory accumulates.
     pub holders: Vec<GrowthRow>,
     /// By type.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::head::{coverage, opening};
 use super::table::{Column, Table};
-use super::{CAUTION, DIM, HEADER, Page, Render, UNKNOWN, shown};
+use super::{CAUTION, DIM, HEADER, Page, Render, UNKNOWN, findings, shown};
 use crate::{DiffDoc, GrowthRow, bytes, count, things};
 
 const SITES: &str = "Allocation sites (sampled)";
@@ -31,6 +31,13 @@ impl Render for DiffDoc {
         let jvm = self.of_jvm();
         out.push('\n');
         self.captures(&mut out, page);
+        if !self.findings.is_empty() {
+            let _ = writeln!(out, "\n{HEADER}Patterns over time{HEADER:#}");
+            for (i, finding) in self.findings.iter().enumerate() {
+                findings::headline(&mut out, page, i + 1, finding);
+                findings::details(&mut out, page, finding, page.limit.is_some());
+            }
+        }
         for (title, rows) in [
             ("Where memory accumulates", &self.holders),
             ("Types", &self.types),

@@ -198,6 +198,7 @@ pub(crate) fn diff() -> DiffDoc {
         ),
         captures: vec![capture(1000), capture(2000), capture(4000)],
         same_program: false,
+        findings: super::findings::findings().into_iter().take(1).collect(),
         holders: vec![grown(
             "main.server.sessions",
             &[(100, 10_000), (200, 20_000), (400, 40_000)],

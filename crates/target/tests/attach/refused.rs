@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use leakscope_target::{Attach, AttachError, Error};
-use leakscope_testkit::{BuildFlags, Fixture, Jdk, JvmFixtures, alive, send_signal, versions};
+use leakscope_testkit::{
+    BuildFlags, Fixture, Jdk, JvmFixtures, SIGCONT, SIGSTOP, alive, send_signal, versions,
+};
 
 use crate::{LIMIT, PATIENCE, left_behind, small};
-
-const SIGSTOP: i32 = 19;
-const SIGCONT: i32 = 18;
 
 #[test]
 fn what_is_no_jvm_gets_no_signal() -> Result<()> {

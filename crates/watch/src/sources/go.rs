@@ -96,7 +96,7 @@ impl GoPrograms {
 }
 
 /// The revision that the go command recorded (`vcs.revision`), or else the last part of the Go build id, which is the hash
-/// of what was built (`cmd/go/internal/work/buildid.go`).
+/// of what was built (the go command's `buildid.go`).
 fn version_of(exe: &Executable) -> Option<String> {
     let revision = exe.build_info().setting("vcs.revision");
     let version = match revision {

@@ -72,6 +72,8 @@ struct Cell<'c> {
     at: Addr,
     key: &'c [u8],
     elem: &'c [u8],
+    /// Where its control byte or tophash lies, and what it was.
+    control: (Addr, Option<u8>),
 }
 
 impl<'p, 'a> Placing<'p, 'a> {
@@ -236,6 +238,8 @@ impl<'p, 'a> Placing<'p, 'a> {
             at: Addr(at.0.wrapping_add(slot)),
             key,
             elem,
+            // Of buckets and groups alike, control bytes come first.
+            control: (Addr(at.0.wrapping_add(i)), bytes.get(i as usize).copied()),
         };
         self.hasher.source.from_running = false;
         let hash = match self.indirect_key {
@@ -267,11 +271,15 @@ impl<'p, 'a> Placing<'p, 'a> {
         }
     }
 
-    /// Whether what was read of the key of a cell was that key: it came from the image, or the process still has the cell.
+    /// Whether what was read of the key of a cell was that key: it came from the image, or the process still has the cell. A new key
+    /// may have come to lie in the same cell, with its text where that of the old one was, but then has another control byte, or
+    /// is found there.
     fn unchanged(&mut self, cell: &Cell<'_>) -> bool {
         let source = &mut self.hasher.source;
+        let (at, control) = cell.control;
         !source.from_running
             || (source.still(cell.at, cell.key)
+                && control.is_some_and(|control| source.still(at, &[control]))
                 && self
                     .anchors
                     .iter()
