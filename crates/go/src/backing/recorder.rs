@@ -134,7 +134,9 @@ impl<'a> Recorder<'a> {
         statics: &[Static],
         roots: &[Root],
     ) {
-        for root in roots {
+        // What a collection has left on a system stack is no use of an array.
+        let used = |root: &&Root| !matches!(root.kind, RootKind::SystemStack { .. });
+        for root in roots.iter().filter(used) {
             let Some(hit) = self
                 .objects
                 .find(root.value)

@@ -5,12 +5,12 @@ mod stacks;
 
 use leakscope_graph::{GroupIx, ObjIx, Path, RootGroups, RootIx, Strength};
 use leakscope_target::Addr;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::heap::GoHeap;
 use crate::maps::MapInfo;
 use crate::program::Program;
-use crate::roots::{RootKind, Roots};
+use crate::roots::{Root, RootKind, Roots};
 use crate::types::{TypeId, TypeTable};
 use crate::typing::{LocalNames, Static};
 pub(crate) use places::without_position;
@@ -58,6 +58,15 @@ struct GlobalName {
     own: bool,
 }
 
+/// Objects that a root leads to which the collector looks at. What a system stack has of them besides is what a collection, or the
+/// call that made them, has left there: it holds nothing.
+fn led_to_otherwise(roots: &[Root]) -> FxHashSet<u32> {
+    let others = roots
+        .iter()
+        .filter(|root| !matches!(root.kind, RootKind::SystemStack { .. }));
+    others.map(|root| root.obj).collect()
+}
+
 /// What roots are called.
 #[derive(Default)]
 pub(crate) struct RootNames {
@@ -90,7 +99,11 @@ impl RootNames {
         };
         let mut known: FxHashMap<u64, u32> = FxHashMap::default();
         let mut out = Vec::with_capacity(roots.roots.len());
+        let others = led_to_otherwise(&roots.roots);
         for root in &roots.roots {
+            if matches!(root.kind, RootKind::SystemStack { .. }) && others.contains(&root.obj) {
+                continue;
+            }
             let (name, rank) = match root.kind {
                 RootKind::Global { at } => names.global(&places, &mut known, at),
                 RootKind::Stack { .. }
