@@ -33,6 +33,9 @@ WATCHED = 100
 LINEAR = (1_000_000, 4_000_000, 16_000_000)
 # Scale of the heap, and bytes between two samples of its memory profile: the default, and every object.
 PROFILED = ((1, 512 << 10), (0.05, 1))
+# Entries of a map, and the pattern for which its keys are hashed.
+CELLS = 4_000_000
+HASHING = "GO-MAP-UNREACHABLE-ENTRIES"
 SHAPES = (
     ("heap", 1_000_000), ("heap", 6_000_000), ("heap", 16_000_000), ("heap", 50_000_000),
     ("list", 10_000_000), ("indexed-list", 10_000_000), ("rings", 10_000_000), ("wide", 50_000_000),
@@ -44,15 +47,15 @@ def script(*command: str) -> str:
 
 
 class Fixture:
-    """A running `big`, which states its truth and answers lines."""
+    """A running program, `big` unless told otherwise, which states its truth and answers lines."""
 
     built: set = set()
 
-    def __init__(self, version: str, *arguments: str, stripped: bool = False, rate: int = 0):
+    def __init__(self, version: str, *arguments: str, program: str = "big", stripped: bool = False, rate: int = 0):
         """With a rate it keeps a memory profile: a sample in so many bytes."""
-        binary = OUT / f"big-{version}{'-stripped' if stripped else ''}{'-profiled' if rate else ''}"
+        binary = OUT / f"{program}-{version}{'-stripped' if stripped else ''}{'-profiled' if rate else ''}"
         environment = dict(os.environ, GOTOOLCHAIN="local", GOFLAGS="", GOWORK="off", CGO_ENABLED="0")
-        build = [script("go.sh", version), "build", "-trimpath", f"-ldflags={'-s -w' if stripped else ''}", f"-tags={'profiled' if rate else ''}", "-o", binary, "./cmd/big"]
+        build = [script("go.sh", version), "build", "-trimpath", f"-ldflags={'-s -w' if stripped else ''}", f"-tags={'profiled' if rate else ''}", "-o", binary, f"./cmd/{program}"]
         if binary not in self.built:
             subprocess.run(build, check=True, cwd=ROOT / "fixtures/go", env=environment)
             self.built.add(binary)
@@ -181,6 +184,51 @@ def measure_patterns(version: str, runs: int) -> dict:
     row = {"version": version, "objects": fixture.truth["heap_objects"], "patterns": len(patterns), "pairs": [(a["cpu_s"], b["cpu_s"]) for a, b in pairs]}
     print(f"go{version}: patterns: {pattern_rows([row])[0]}", file=sys.stderr)
     return row
+
+
+def cells_cost(source: str, command: str, *more: str) -> tuple:
+    """Processor time of `leakscope COMMAND` on a process or snapshot, and its answer."""
+    child = subprocess.Popen([LEAKSCOPE, command, source, "--json", *more], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    document = json.loads(child.stdout.read())
+    _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode != 0:
+        sys.exit(f"leakscope {command} failed with {child.returncode}")
+    return usage.ru_utime + usage.ru_stime, document
+
+
+def cells_walked(fixture: Fixture, slices: Fixture) -> float:
+    """Processor time of `maps` beyond that on a program with the same in slices."""
+    more, document = cells_cost(fixture.pid, "maps")
+    if CELLS not in (row["len"] for row in document["maps"]):
+        sys.exit(f"maps: no map of {CELLS} entries")
+    return more - cells_cost(slices.pid, "maps")[0]
+
+
+def cells_hashed(snapshot: str) -> float:
+    """Processor time of the pattern for which keys are hashed beyond that of one for which they are not."""
+    more, document = cells_cost(snapshot, "analyze", "--all", "--only", HASHING)
+    rows = [row for finding in document["findings"] for row in finding["evidence"]]
+    agreed = [row["value"] for row in rows if row["what"] == "keys where their hash leads"]
+    if agreed != [str(CELLS - CELLS // 8)]:
+        sys.exit(f"analyze: not every key was looked at: {rows}")
+    return more - cells_cost(snapshot, "analyze", "--all", "--only", "GO-MAP-TINY-SWARM")[0]
+
+
+def measure_cells(version: str, runs: int) -> list:
+    """What each cell of a map costs to walk, and each key to hash."""
+    rows = []
+    snapshot = str(OUT / "cells.snapshot")
+    for keys, *flags in (("number",), ("text", "-text")):
+        flags += ["-odd", "-entries", str(CELLS)]
+        with Fixture(version, *flags, program="cells") as odd, Fixture(version, *flags, "-list", program="cells") as slices:
+            walked = [cells_walked(odd, slices) for _ in range(runs)]
+            # A running process is asked for some texts only.
+            subprocess.run([LEAKSCOPE, "snap", odd.pid, "-o", snapshot, "--force"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        hashed = [cells_hashed(snapshot) for _ in range(runs)]
+        rows.append({"version": version, "keys": keys, "walked_s": walked, "hashed_s": hashed})
+        print(f"go{version}: cells: {cell_rows(rows[-1:])[0]}", file=sys.stderr)
+    return rows
 
 
 def median(runs: list, key: str) -> float:
@@ -317,6 +365,18 @@ def pattern_rows(rows: list) -> list:
     return told
 
 
+def cell_rows(rows: list) -> list:
+    told = []
+    for row in rows:
+        walked, hashed = statistics.median(row["walked_s"]), statistics.median(row["hashed_s"])
+        keys = CELLS - CELLS // 8
+        told.append(
+            f"| {row['version']} | {row['keys']} | {CELLS:,} | {walked:.2f} s | **{CELLS / walked / 1e6:.0f} M/s** "
+            f"| {keys:,} | {hashed:.2f} s | **{keys / hashed / 1e6:.1f} M/s** |"
+        )
+    return told
+
+
 def counter_rows(counters: list) -> list:
     return [
         f"| {row['version']} | {row['processes']} | **{row['cpu_ns'] / 1e6:.2f} ms** | {row['cpu_ns'] / row['processes'] / 1e3:.1f} µs |"
@@ -360,7 +420,7 @@ def jvm_section() -> str:
     return re.search(r"<!-- jvm: written .*<!-- jvm: end -->", DOCUMENT.read_text(encoding="utf-8"), re.DOTALL)[0]
 
 
-def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, memory: list, patterns: list, runs: int) -> str:
+def document(facts: dict, heaps: list, linear: list, shapes: list, counters: list, pairs: list, memory: list, patterns: list, cells: list, runs: int) -> str:
     ours = {heap["version"]: heap for heap in heaps}
     template = (ROOT / "bench/benchmarks.template.md").read_text(encoding="utf-8")
     compared = []
@@ -375,7 +435,7 @@ def document(facts: dict, heaps: list, linear: list, shapes: list, counters: lis
         "HEAP": "\n".join(heap_rows(heaps)), "STOP": "\n".join(stop_rows(heaps)), "LINEAR": "\n".join(linear_rows(linear)),
         "COUNTERS": "\n".join(counter_rows(counters)), "SNAPSHOT": "\n".join(snapshot_rows(heaps)),
         "STRIPPED": "\n".join(stripped_rows(pairs)), "MEMORY": "\n".join(memory_rows(memory)),
-        "PATTERNS": "\n".join(pattern_rows(patterns)),
+        "PATTERNS": "\n".join(pattern_rows(patterns)), "CELLS": "\n".join(cell_rows(cells)),
         "COMPARED": "\n".join(compared), "SYNTHETIC": "\n".join(synthetic_rows(shapes)),
     }
     for name, value in values.items():
@@ -395,11 +455,12 @@ def main() -> None:
     linear = [row for version in versions for row in measure_linear(version, 1)]
     memory = [row for version in versions for row in measure_memory(version, runs)]
     patterns = [measure_patterns(version, runs) for version in versions]
+    cells = [row for version in versions for row in measure_cells(version, runs)]
     shapes = measure_synthetic(1)
     counters = [measure_counters(version, 50 if quick else 1000) for version in versions]
-    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs, "memory": memory, "patterns": patterns}, indent=1), encoding="utf-8")
+    (OUT / "runs.json").write_text(json.dumps({"machine": facts, "heaps": heaps, "linear": linear, "synthetic": shapes, "counters": counters, "stripped": pairs, "memory": memory, "patterns": patterns, "cells": cells}, indent=1), encoding="utf-8")
     target = OUT / "benchmarks.md" if quick else DOCUMENT
-    target.write_text(document(facts, heaps, linear, shapes, counters, pairs, memory, patterns, runs), encoding="utf-8")
+    target.write_text(document(facts, heaps, linear, shapes, counters, pairs, memory, patterns, cells, runs), encoding="utf-8")
     print(f"written: {target}", file=sys.stderr)
 
 
