@@ -166,7 +166,7 @@ impl GoHeap {
             objects,
             roots,
             typed,
-            maps,
+            mut maps,
             moved,
             unread,
         } = Foundation::read(program, layouts, image, threads, &mut types, &mut gaps)?;
@@ -193,6 +193,9 @@ impl GoHeap {
                 }
             })
         });
+        if let Some(keys) = &keys {
+            keys.exclude_overwritten(&mut maps, &mut gaps);
+        }
         let sites = Sites::read(image, program, layouts, &roots.specials, &mut gaps);
         let finalizers = Finalizers::of(image, &roots);
         let memory = MemoryMap::read(image, layouts, threads);

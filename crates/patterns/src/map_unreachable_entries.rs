@@ -19,6 +19,9 @@ pub(crate) const PATTERN: Pattern = Pattern {
 /// Fewer keys that do not equal themselves are passed over: a mean of nothing gets into many a map once.
 const LEAST_UNEQUAL: u64 = 16;
 
+/// As few keys that lie elsewhere could be the work of one stray write over the map.
+const FEW_MISPLACED: u64 = 16;
+
 fn find(seen: &Seen<'_>, out: &mut Vec<Finding>) {
     for (odd, map) in seen.odd_maps() {
         if odd.misplaced > 0 || odd.unequal >= LEAST_UNEQUAL {
@@ -62,7 +65,10 @@ fn finding(seen: &Seen<'_>, odd: &OddMap, map: &MapInfo) -> Finding {
             odd.misplaced
         ));
     }
-    let sure = odd.proved || odd.misplaced == 0;
+    // Without one key that is where it belongs, it may be the map's seed that is wrong.
+    let proved = odd.proved && odd.agreed > 0;
+    let likely = proved || odd.misplaced == 0;
+    let sure = likely && (odd.misplaced == 0 || odd.misplaced >= FEW_MISPLACED);
     reasons.push(match (odd.misplaced, odd.proved) {
         (0, _) => "no hash is needed to know".to_owned(),
         (_, true) => {
@@ -72,6 +78,15 @@ fn finding(seen: &Seen<'_>, odd: &OddMap, map: &MapInfo) -> Finding {
             "no key of this type lies where its hash leads: the program may hash in a way that is not known".to_owned()
         }
     });
+    if odd.proved && !proved {
+        reasons.push(
+            "no key of this map lies where its hash leads: the seed of the map's hash may have been overwritten".to_owned(),
+        );
+    } else if likely && !sure {
+        reasons.push(
+            "they are so few that a stray write over the map would look the same".to_owned(),
+        );
+    }
     if !odd.whole {
         reasons.push("only a sample of the keys was looked at: there are more".to_owned());
     }
@@ -79,7 +94,7 @@ fn finding(seen: &Seen<'_>, odd: &OddMap, map: &MapInfo) -> Finding {
     let held = held(seen, odd, map);
     Finding {
         pattern: &PATTERN,
-        verdict: if sure {
+        verdict: if likely {
             Verdict::Leak
         } else {
             Verdict::Suspect

@@ -14,6 +14,11 @@ use super::swiss::SwissWalk;
 use super::walk::{Visitor, Walk};
 use super::{MapInfo, Moved};
 
+/// Entries by which the count of a map and its cells may differ for writes of several goroutines at once. The runtime ends the
+/// program when it notices two (`fatal error: concurrent map writes`): even if it missed every other pair, nobody would see so many
+/// missed ones in a row. More is damage.
+const MOST_UNCOUNTED: u64 = 64;
+
 /// The census under way.
 pub(crate) struct Census<'a> {
     pub(crate) image: &'a Image,
@@ -60,6 +65,8 @@ impl<'a> Census<'a> {
             image: self.image,
             objects: self.objects,
             gaps: self.gaps,
+            alloc: self.alloc,
+            in_heap: self.objects.find(at.0).is_some(),
             budget: &mut self.budget,
         };
         let walked = match &kind.walker {
@@ -77,6 +84,11 @@ impl<'a> Census<'a> {
             moved.buckets.sort_unstable();
             self.moved.push(moved);
         }
+        let wrong = walked.cells.abs_diff(walked.len);
+        if !walked.incomplete && !walked.writing && wrong > MOST_UNCOUNTED {
+            (self.gaps).add("map count far from the entries that are there", at);
+            walked.incomplete = true;
+        }
         self.maps.push(MapInfo {
             address: at,
             object: self.objects.find(at.0).map(|hit| ObjIx(hit.obj)),
@@ -89,7 +101,7 @@ impl<'a> Census<'a> {
             rebuilt_bytes: kind.footprint(walked.len).total(),
             stale_keys: kind.cell.keys_stay.then_some(walked.stale_keys),
             touched: walked.touched,
-            torn: walked.writing || (!walked.incomplete && walked.cells != walked.len),
+            torn: walked.writing || walked.miscounted || (!walked.incomplete && wrong != 0),
             incomplete: walked.incomplete,
         });
     }

@@ -8,7 +8,7 @@ use leakscope_goabi::{ClassicMap, GROUP_SLOTS};
 use leakscope_target::Addr;
 
 use super::layouts::ClassicLayout;
-use super::walk::{CellShape, NEARLY_EMPTY, Part, Visitor, Walk, Walked, byte, word};
+use super::walk::{CellShape, NEARLY_EMPTY, Part, Visitor, Walk, Walked, byte, half, word};
 use super::{Classic, Growth, Moved, Structure};
 
 /// `oldIterator` of `hmap.flags`.
@@ -21,12 +21,23 @@ const WRITING: u8 = 4;
 const MIN_TOP_HASH: u8 = 5;
 /// `evacuatedX` and `evacuatedY`: the cell was filled when its bucket was moved.
 const MOVED: std::ops::RangeInclusive<u8> = 2..=3;
-/// `evacuatedX` to `evacuatedEmpty`: the first control byte of a bucket that was moved.
+/// Every flag that there is.
+const FLAGS: u8 = 1 | OLD_ITERATOR | WRITING | SAME_SIZE_GROW;
+/// `emptyRest`: this cell and all that follow in the chain are empty.
+const EMPTY_REST: u8 = 0;
+/// `evacuatedX` to `evacuatedEmpty`: every control byte of a bucket that was moved, and of no other; elsewhere the runtime throws
+/// `bad map state` (`evacuate`).
 const EVACUATED: std::ops::RangeInclusive<u8> = 2..=4;
 /// More doublings than an address space can hold.
 const MAX_B: u8 = 44;
 /// Control bytes, and the overflow pointer at the end.
 const MIN_BUCKET: u64 = 16;
+/// From this many doublings on, `hmap.noverflow` is an estimate (`incrnoverflow`).
+const ESTIMATED_FROM: u8 = 16;
+/// `hmap.nevacuate` counts buckets that were moved (`advanceEvacuationMark`).
+const UNMOVED: &str = "map bucket not moved though its growth has passed it";
+/// Bytes of a slice header: pointer, length, capacity.
+const SLICE: u64 = 24;
 
 /// The walk over one classic map.
 pub(crate) struct ClassicWalk<'w, 'a, V> {
@@ -35,8 +46,27 @@ pub(crate) struct ClassicWalk<'w, 'a, V> {
     shape: &'w CellShape,
     facts: &'w ClassicMap,
     visitor: &'w mut V,
+    /// Nobody is writing to the map: what only a write under way leaves is damage.
+    at_rest: bool,
     inside: Classic,
     walked: Walked,
+}
+
+/// Overflow buckets linked to the buckets of one array.
+#[derive(Clone, Copy, Default)]
+struct Chains {
+    linked: u64,
+    /// Of these, those that were made with the array and lie behind it.
+    behind: u64,
+    longest: u32,
+}
+
+/// `mapextra` and what it should fit.
+struct Expected {
+    buckets: Addr,
+    noverflow: u64,
+    chains: Chains,
+    old: Option<Chains>,
 }
 
 impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
@@ -60,10 +90,19 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         } else {
             Some(b)
         };
+        let growing = !old.is_nil();
+        let evacuated = word(header, layout.nevacuate);
+        let at_rest = flags & WRITING == 0;
+        let growth_fits = match old_b {
+            _ if !growing => flags & SAME_SIZE_GROW == 0,
+            Some(old_b) => old != buckets && old_b <= MAX_B && evacuated < 1 << old_b,
+            None => false,
+        };
         if b > MAX_B
+            || flags & !FLAGS != 0
             || shape.size < MIN_BUCKET
-            || (buckets.is_nil() && (len != 0 || b != 0))
-            || (!old.is_nil() && old_b.is_none())
+            || (buckets.is_nil() && (len != 0 || b != 0 || growing))
+            || (!growth_fits && (at_rest || growing && old_b.is_none()))
         {
             walk.gaps.add("map header not plausible", at);
             return None;
@@ -74,6 +113,7 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             shape,
             facts,
             visitor,
+            at_rest,
             inside: Classic {
                 b,
                 flags,
@@ -86,17 +126,19 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
                 } else {
                     GROUP_SLOTS << b
                 },
-                writing: flags & WRITING != 0,
+                writing: !at_rest,
                 ..Walked::default()
             },
         };
-        this.part(at, Part::Header);
-        let mut done = true;
+        this.part(at, Part::Header, (layout.size, false))?;
+        let mut chains = Some(Chains::default());
         if !buckets.is_nil() {
-            done &= this.array(buckets, b).is_some();
+            chains = this.array(buckets, b, None);
+            this.inside.longest_chain = chains.map_or(0, |c| c.longest);
         }
-        if let Some(old_b) = old_b.filter(|_| !old.is_nil()) {
-            let (before, longest) = (this.walked.bytes, this.inside.longest_chain);
+        let mut old_chains = Some(None);
+        if let Some(old_b) = old_b.filter(|_| growing) {
+            let before = this.walked.bytes;
             if flags & OLD_ITERATOR != 0 && !shape.noscan {
                 this.walked.moved = Some(Moved {
                     map: at,
@@ -105,62 +147,84 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
                     bucket_bytes: shape.size,
                 });
             }
-            done &= this.array(old, old_b).is_some();
-            this.inside.longest_chain = longest;
+            old_chains = this.array(old, old_b, Some(evacuated)).map(Some);
             this.inside.growth = Some(Growth {
                 old_buckets: 1 << old_b,
-                evacuated: word(header, layout.nevacuate),
+                evacuated,
                 old_bytes: this.walked.bytes - before,
                 outlived: this.walk.outlived(buckets),
             });
         }
-        if !extra.is_nil() {
-            done &= this.extra(extra, buckets).is_some();
-        }
-        this.walked.incomplete |= !done;
+        let done = chains.zip(old_chains).and_then(|(chains, old)| {
+            let expected = Expected {
+                buckets,
+                noverflow: half(header, layout.noverflow).into(),
+                chains,
+                old,
+            };
+            this.extra(extra, &expected)
+        });
+        this.walked.incomplete |= done.is_none();
         this.walked.structure = Some(Structure::Classic(this.inside));
         Some(this.walked)
     }
 
-    fn part(&mut self, at: Addr, part: Part) {
-        self.walked.bytes += self.walk.part(at, part, self.visitor);
+    fn part(&mut self, at: Addr, part: Part, size: (u64, bool)) -> Option<()> {
+        self.walked.bytes += self.walk.part(at, part, size, self.visitor)?;
+        Some(())
     }
 
-    /// An array of 2^`b` buckets with their chains.
-    fn array(&mut self, at: Addr, b: u8) -> Option<()> {
+    /// `None` and a gap where something is wrong with a map that nobody is writing to.
+    fn ensure(&mut self, right: bool, wrong: &'static str, at: Addr) -> Option<()> {
+        if right || !self.at_rest {
+            return Some(());
+        }
+        self.walk.gaps.add(wrong, at);
+        None
+    }
+
+    /// An array of 2^`b` buckets with their chains. Of an old one, those before `passed` have been moved.
+    fn array(&mut self, at: Addr, b: u8, passed: Option<u64>) -> Option<Chains> {
         let size = self.shape.size;
         let len = size.checked_mul(1 << b)?;
-        let room = self.walk.room(at).unwrap_or(len);
-        if room < len {
-            self.walk
-                .gaps
-                .add("map buckets reach past their object", at);
-            return None;
-        }
-        self.part(at, Part::Cells);
         // The array's own slot may hold preallocated overflow buckets behind the first 2^B.
-        let held = size
-            .saturating_mul(self.facts.array_buckets(b))
-            .clamp(len, room);
+        let held = size.checked_mul(self.facts.array_buckets(b))?.max(len);
+        self.part(at, Part::Cells, (held, self.shape.noscan))?;
         let bytes = self.walk.bytes(at, held, "map buckets not in the image")?;
         self.walk.spend(len, at)?;
-        let array = Array { at, bytes };
+        let array = Array {
+            at,
+            bytes,
+            buckets: len,
+        };
         let mut done = Some(());
+        let mut chains = Chains::default();
         let buckets = bytes.get(..len as usize)?.chunks_exact(size as usize);
-        for (bucket, place) in buckets.zip((at.0..).step_by(size as usize)) {
-            let evacuated = EVACUATED.contains(&byte(bucket, 0));
-            self.cells(bucket, evacuated);
-            self.moved(Addr(place), evacuated);
+        for (index, bucket) in (0u64..).zip(buckets) {
+            let place = Addr(at.0 + index * size);
+            let evacuated = passed.is_some() && EVACUATED.contains(&byte(bucket, 0));
+            let due = passed.is_some_and(|passed| index < passed);
+            done = (self.ensure(evacuated || !due, UNMOVED, place)).and(done);
+            let mut rest = false;
+            done = (self.cells(place, bucket, evacuated, &mut rest)).and(done);
+            self.moved(place, evacuated);
             let next = Addr(word(bucket, size - 8));
             if !next.is_nil() {
-                done = self.chain(&array, next, evacuated).and(done);
+                done = (self.chain(&array, next, evacuated, &mut rest, &mut chains)).and(done);
             }
         }
-        done
+        done.map(|()| chains)
     }
 
     /// The overflow buckets of one bucket, from the first one.
-    fn chain(&mut self, array: &Array<'a>, first: Addr, evacuated: bool) -> Option<()> {
+    fn chain(
+        &mut self,
+        array: &Array<'a>,
+        first: Addr,
+        evacuated: bool,
+        rest: &mut bool,
+        chains: &mut Chains,
+    ) -> Option<()> {
         let size = self.shape.size;
         let mut at = first;
         // Brent: compare with a mark that is set anew each time the number of steps doubles.
@@ -178,10 +242,17 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
                 mark = at;
                 limit *= 2;
             }
-            let bucket = match array.bucket(at, size) {
-                Some(bucket) => bucket,
-                None => {
-                    self.part(at, Part::Cells);
+            let bucket = match array.behind(at, size) {
+                Where::Behind(bucket) => {
+                    chains.behind += 1;
+                    bucket
+                }
+                Where::Among => {
+                    (self.walk.gaps).add("map overflow chain leads among the buckets", at);
+                    return None;
+                }
+                Where::Outside => {
+                    self.part(at, Part::Cells, (size, self.shape.noscan))?;
                     if let Some(moved) = &mut self.walked.moved {
                         moved.parts.push(at);
                     }
@@ -191,9 +262,10 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             };
             self.walk.spend(size, at)?;
             self.inside.overflow = self.inside.overflow.saturating_add(1);
+            chains.linked += 1;
             length = length.saturating_add(1);
-            self.inside.longest_chain = self.inside.longest_chain.max(length);
-            self.cells(bucket, evacuated);
+            chains.longest = chains.longest.max(length);
+            self.cells(at, bucket, evacuated, rest)?;
             self.moved(at, evacuated);
             at = Addr(word(bucket, size - 8));
         }
@@ -207,12 +279,15 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
     }
 
     /// Counts a bucket's filled cells and shows them. Cells of a bucket that was moved count in the new array only, but
-    /// what they still point to stays reachable, so they are shown.
-    fn cells(&mut self, bucket: &[u8], evacuated: bool) {
-        let mut in_use = 0u8;
+    /// what they still point to stays reachable, so they are shown. `rest`: no cell may be filled from here on.
+    fn cells(&mut self, at: Addr, bucket: &[u8], evacuated: bool, rest: &mut bool) -> Option<()> {
+        let (mut in_use, mut marks, mut right) = (0u8, 0, true);
         for i in 0..GROUP_SLOTS {
             let top = byte(bucket, i);
             let filled = top >= MIN_TOP_HASH && !evacuated;
+            *rest |= top == EMPTY_REST;
+            right &= !(*rest && filled);
+            marks += u64::from(EVACUATED.contains(&top));
             self.walked.cells += u64::from(filled);
             in_use |= u8::from(filled) << i;
             if self.shape.visit
@@ -225,53 +300,110 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
         if self.shape.keys_stay && !evacuated && in_use.count_ones() <= NEARLY_EMPTY {
             self.walked.nearly_empty(self.shape, bucket, in_use);
         }
+        right &= marks == if evacuated { GROUP_SLOTS } else { 0 };
+        self.ensure(right, "map bucket in a state that there is not", at)
     }
 
-    /// `mapextra` and what hangs on it.
-    fn extra(&mut self, at: Addr, buckets: Addr) -> Option<()> {
+    /// `mapextra` and what hangs on it, with what the chains say about it.
+    fn extra(&mut self, at: Addr, expected: &Expected) -> Option<()> {
+        let chains = expected.chains;
+        let (counted, b) = (expected.noverflow, self.inside.b);
+        let exact = b < ESTIMATED_FROM;
+        let wrong = "map overflow buckets are not those counted";
+        self.ensure(
+            counted == chains.linked || (!exact && counted < chains.linked),
+            wrong,
+            at,
+        )?;
+        let made = match expected.buckets.is_nil() {
+            true => 0,
+            false => self.facts.array_buckets(b).saturating_sub(1 << b),
+        };
+        if at.is_nil() {
+            let kept = |chains: Chains| self.shape.noscan && chains.linked > 0;
+            let needed = made > 0 || kept(chains) || expected.old.is_some_and(kept);
+            return self.ensure(!needed, "mapextra missing", at);
+        }
+        self.part(at, Part::Extra, (self.layout.extra_size, false))?;
         let len = self.layout.extra_size;
         let extra = self.walk.bytes(at, len, "mapextra not in the image")?;
-        self.part(at, Part::Extra);
         let next = word(extra, self.layout.next_overflow);
-        if next != 0 {
-            let size = self.shape.size;
-            let end = self.facts.array_buckets(self.inside.b).saturating_mul(size);
-            let free = end.saturating_sub(next.saturating_sub(buckets.0)) / size;
-            self.inside.overflow_free = u32::try_from(free).unwrap_or(u32::MAX);
+        let used = self.used(next, made, expected.buckets);
+        self.ensure(used == Some(chains.behind), wrong, at)?;
+        let free = made.saturating_sub(chains.behind);
+        self.inside.overflow_free = u32::try_from(free).unwrap_or(u32::MAX);
+        let before = self.walked.bytes;
+        let list = Addr(word(extra, self.layout.oldoverflow));
+        self.list(list, expected.old.unwrap_or_default())?;
+        let bytes = self.walked.bytes - before;
+        if let Some(growth) = &mut self.inside.growth {
+            growth.old_bytes += bytes;
         }
-        for (list, old) in [
-            (self.layout.overflow, false),
-            (self.layout.oldoverflow, true),
-        ] {
-            // A pointer to a slice of pointers to buckets.
-            let list = Addr(word(extra, list));
-            if !list.is_nil() {
-                let slice = self
-                    .walk
-                    .bytes(list, 8, "map overflow list not in the image")?;
-                let before = self.walked.bytes;
-                self.part(list, Part::OverflowList);
-                self.part(Addr(word(slice, 0)), Part::OverflowArray);
-                if let Some(growth) = self.inside.growth.as_mut().filter(|_| old) {
-                    growth.old_bytes += self.walked.bytes - before;
-                }
-            }
-        }
-        Some(())
+        self.list(Addr(word(extra, self.layout.overflow)), chains)
     }
+
+    /// How many of the overflow buckets `made` with the array `mapextra.nextOverflow` has passed.
+    fn used(&self, next: u64, made: u64, buckets: Addr) -> Option<u64> {
+        if next == 0 {
+            return Some(made);
+        }
+        let offset = next.checked_sub(buckets.0)?;
+        let index = (offset / self.shape.size).checked_sub(1 << self.inside.b)?;
+        (offset.is_multiple_of(self.shape.size) && index < made).then_some(index)
+    }
+
+    /// A pointer to a slice of pointers to the buckets of these chains: what keeps them, where no pointer is looked for in buckets.
+    fn list(&mut self, at: Addr, chains: Chains) -> Option<()> {
+        let wrong = "map overflow list does not fit its buckets";
+        let linked = if self.shape.noscan { chains.linked } else { 0 };
+        if at.is_nil() {
+            return self.ensure(linked == 0, wrong, at);
+        }
+        self.part(at, Part::OverflowList, (SLICE, false))?;
+        let slice = (self.walk).bytes(at, SLICE, "map overflow list not in the image")?;
+        let (array, len, room) = (word(slice, 0), word(slice, 8), word(slice, 16));
+        self.ensure(len == linked && len <= room, wrong, at)?;
+        match array {
+            0 => Some(()),
+            array => self.part(
+                Addr(array),
+                Part::OverflowArray,
+                (room.saturating_mul(8), false),
+            ),
+        }
+    }
+}
+
+/// Where an overflow bucket lies.
+enum Where<'a> {
+    /// Behind the array with which it was made.
+    Behind(&'a [u8]),
+    /// Among the array's buckets, or across two of those behind it.
+    Among,
+    Outside,
 }
 
 /// An array of buckets as read.
 struct Array<'a> {
     at: Addr,
+    /// With the overflow buckets behind it.
     bytes: &'a [u8],
+    /// Bytes of the buckets before these.
+    buckets: u64,
 }
 
 impl<'a> Array<'a> {
-    /// The bucket at `at` where it lies inside the array's object.
-    fn bucket(&self, at: Addr, size: u64) -> Option<&'a [u8]> {
-        let start = usize::try_from(at.0.checked_sub(self.at.0)?).ok()?;
-        self.bytes
-            .get(start..start.checked_add(usize::try_from(size).ok()?)?)
+    fn behind(&self, at: Addr, size: u64) -> Where<'a> {
+        let Some(start) = at.0.checked_sub(self.at.0) else {
+            return Where::Outside;
+        };
+        if start >= self.bytes.len() as u64 {
+            return Where::Outside;
+        }
+        let bucket = (self.bytes.get(start as usize..)).and_then(|b| b.get(..size as usize));
+        match bucket.filter(|_| start >= self.buckets && start.is_multiple_of(size)) {
+            Some(bucket) => Where::Behind(bucket),
+            None => Where::Among,
+        }
     }
 }

@@ -60,10 +60,11 @@ impl<'a> IteratorFinder<'a> {
         maps: &'a [MapInfo],
     ) -> Self {
         let layouts = MapLayouts::resolve(debug);
-        // Maps that never had more than one bucket or group have outgrown nothing worth telling.
+        // Maps that never had more than one bucket or group have outgrown nothing worth telling; what a map has that could not be
+        // walked to the end is not known.
         let grown = (0u32..)
             .zip(maps)
-            .filter(|(_, map)| map.slots > GROUP_SLOTS);
+            .filter(|(_, map)| map.slots > GROUP_SLOTS && !map.incomplete);
         let mut by_header = FxHashMap::default();
         let mut with_headers = vec![false; objects.spans().len()];
         for (index, map) in grown {

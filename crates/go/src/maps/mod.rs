@@ -16,7 +16,7 @@ use leakscope_target::Addr;
 
 pub(crate) use census::Census;
 pub(crate) use hash::{Checker, Subjects};
-pub use hash::{KeyCheck, OddMap, RacedMap};
+pub use hash::{KeyCheck, OddMap, OverwrittenMap, RacedMap};
 pub(crate) use iterators::IteratorFinder;
 pub use iterators::OldIterator;
 pub(crate) use kinds::{CellPart, MapKind, Walker, alloc_rules};

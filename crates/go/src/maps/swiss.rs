@@ -14,6 +14,10 @@ use super::{Structure, Swiss};
 const NOT_FULL: u64 = 0x8080_8080_8080_8080;
 /// Control byte of a deleted slot.
 const DELETED: u8 = 0xfe;
+/// What bytes of a control word have in common: those with the top bit set are `ctrlEmpty`, 0x80, or `ctrlDeleted`, 0xfe.
+const LOW: u64 = 0x0101_0101_0101_0101;
+/// Of each 8 slots of a table, so many may be used or deleted before it grows (`maxAvgGroupLoad`).
+const MAX_LOAD: u64 = 7;
 /// More directory entries than fit an address space.
 const MAX_DEPTH: u8 = 44;
 
@@ -23,6 +27,8 @@ pub(crate) struct SwissWalk<'w, 'a, V> {
     layout: &'w SwissLayout,
     shape: &'w CellShape,
     visitor: &'w mut V,
+    /// Nobody is writing to the map: what only a write under way leaves is damage.
+    at_rest: bool,
     inside: Swiss,
     walked: Walked,
 }
@@ -52,7 +58,10 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
         let depth_fits = inside.global_depth <= MAX_DEPTH
             && inside.directory_len == 1 << inside.global_depth
             && !directory.is_nil();
-        if (small && walked.len > GROUP_SLOTS) || (!small && !depth_fits) {
+        let small_fits = inside.global_depth == 0
+            && walked.len <= GROUP_SLOTS
+            && (walked.len == 0 || !directory.is_nil());
+        if !(if small { small_fits } else { depth_fits }) {
             walk.gaps.add("map header not plausible", at);
             return None;
         }
@@ -61,14 +70,19 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
             layout,
             shape,
             visitor,
+            at_rest: !walked.writing,
             inside,
             walked,
         };
-        this.part(at, Part::Header);
+        this.part(at, Part::Header, (layout.size, false))?;
         let done = if !small {
             this.directory(directory)
         } else if !directory.is_nil() {
-            this.groups(directory, 1)
+            this.groups(directory, 1).and_then(|group| {
+                // Nothing is searched for past the one group: deleted slots are empty again.
+                let wrong = "map of one group in a state that there is not";
+                this.ensure(group.deleted == 0, wrong, directory)
+            })
         } else {
             Some(())
         };
@@ -77,35 +91,49 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
         Some(this.walked)
     }
 
-    fn part(&mut self, at: Addr, part: Part) {
-        self.walked.bytes += self.walk.part(at, part, self.visitor);
+    fn part(&mut self, at: Addr, part: Part, size: (u64, bool)) -> Option<()> {
+        self.walked.bytes += self.walk.part(at, part, size, self.visitor)?;
+        Some(())
+    }
+
+    /// `None` and a gap where something is wrong with a map that nobody is writing to.
+    fn ensure(&mut self, right: bool, wrong: &'static str, at: Addr) -> Option<()> {
+        if right || !self.at_rest {
+            return Some(());
+        }
+        self.walk.gaps.add(wrong, at);
+        None
     }
 
     fn directory(&mut self, at: Addr) -> Option<()> {
         let len = self.inside.directory_len * 8;
+        self.part(at, Part::Directory, (len, false))?;
         let entries = self.walk.bytes(at, len, "map directory not in the image")?;
         self.walk.spend(len, at)?;
-        self.part(at, Part::Directory);
-        let mut previous = 0;
-        for (i, entry) in entries.chunks_exact(8).enumerate() {
-            let table = word(entry, 0);
-            if table != previous {
-                previous = table;
-                let done = self.table(Addr(table), i as u64);
-                self.walked.incomplete |= done.is_none();
-            }
+        let mut done = Some(());
+        let mut index = 0;
+        // One table's entries are next to each other.
+        let (entries, _) = entries.as_chunks::<8>();
+        for run in entries.chunk_by(|a, b| a == b) {
+            let table = run.first().map_or(0, |entry| u64::from_le_bytes(*entry));
+            done = self.table(Addr(table), index, run.len() as u64).and(done);
+            index += run.len() as u64;
         }
-        Some(())
+        done
     }
 
-    fn table(&mut self, at: Addr, index: u64) -> Option<()> {
+    /// The table at `at`, to which so many entries of the directory lead, from number `index` on.
+    fn table(&mut self, at: Addr, index: u64, entries: u64) -> Option<()> {
         let len = self.layout.table_size;
         let table = self.walk.bytes(at, len, "map table not in the image")?;
         let capacity = u64::from(half(table, self.layout.table_capacity));
         let groups = capacity / GROUP_SLOTS;
-        // A table knows the first directory entry that points to it. Checking that also keeps a directory that lists
-        // one table over and over from being walked over and over.
-        if word(table, self.layout.table_index) != index {
+        // A table knows the first directory entry that points to it, and how many do. Checking that also keeps a directory that
+        // lists one table over and over from being walked over and over.
+        let splits_less = (self.inside.global_depth)
+            .checked_sub(byte(table, self.layout.table_local_depth))
+            .and_then(|less| 1u64.checked_shl(less.into()));
+        if word(table, self.layout.table_index) != index || splits_less != Some(entries) {
             self.walk.gaps.add("map table and directory disagree", at);
             return None;
         }
@@ -118,33 +146,46 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
                 .add("map table of an impossible capacity", at);
             return None;
         }
+        self.part(at, Part::Table, (len, false))?;
         self.inside.tables += 1;
-        self.part(at, Part::Table);
         let data = Addr(word(table, self.layout.table_groups));
-        self.groups(data, groups)
+        let found = self.groups(data, groups)?;
+        let used = u64::from(half(table, self.layout.table_used));
+        let left = u64::from(half(table, self.layout.table_growth_left));
+        let most = capacity * MAX_LOAD / GROUP_SLOTS;
+        self.ensure(
+            used + left <= most,
+            "map table with more entries than it takes",
+            at,
+        )?;
+        // Several writers at once leave counts that do not add up: that is no reason to leave the map out, but to say so.
+        let adds_up = used == found.full && used + left + found.deleted == most;
+        if (self.ensure(adds_up, "map table counts other slots than it has", at)).is_none() {
+            self.walked.miscounted = true;
+        }
+        Some(())
     }
 
-    fn groups(&mut self, at: Addr, groups: u64) -> Option<()> {
+    fn groups(&mut self, at: Addr, groups: u64) -> Option<Slots> {
         self.walked.slots += groups * GROUP_SLOTS;
         let len = groups.checked_mul(self.shape.size)?;
-        if self.walk.room(at).is_some_and(|room| room < len) {
-            self.walk.gaps.add("map groups reach past their object", at);
-            return None;
-        }
-        self.part(at, Part::Cells);
+        self.part(at, Part::Cells, (len, self.shape.noscan))?;
         let bytes = self.walk.bytes(at, len, "map groups not in the image")?;
         self.walk.spend(len, at)?;
+        let mut found = Slots::default();
+        let mut right = true;
         for group in bytes.chunks_exact(self.shape.size.max(8) as usize) {
             let control = word(group, 0);
             let mut full = !control & NOT_FULL;
-            self.walked.cells += u64::from(full.count_ones());
+            found.full += u64::from(full.count_ones());
             if control & NOT_FULL != 0 {
                 let deleted = control
                     .to_le_bytes()
                     .iter()
                     .filter(|&&c| c == DELETED)
                     .count();
-                self.inside.tombstones += deleted as u64;
+                found.deleted += deleted as u64;
+                right &= is_control(control);
             }
             if self.shape.keys_stay && full.count_ones() <= NEARLY_EMPTY {
                 // One bit a byte, the top one: gathered into the eight lowest.
@@ -159,6 +200,46 @@ impl<'w, 'a, V: Visitor> SwissWalk<'w, 'a, V> {
                 full &= full - 1;
             }
         }
-        Some(())
+        self.walked.cells += found.full;
+        self.inside.tombstones += found.deleted;
+        // A control word is written as a whole or byte by byte: no write leaves other bytes, not even for a moment.
+        if !right {
+            (self.walk.gaps).add("map control word in a state that there is not", at);
+            return None;
+        }
+        Some(found)
+    }
+}
+
+/// Slots of groups.
+#[derive(Clone, Copy, Default)]
+struct Slots {
+    full: u64,
+    deleted: u64,
+}
+
+/// Whether every byte that is not of a filled slot is one that the runtime writes.
+fn is_control(control: u64) -> bool {
+    let not_full = control >> 7 & LOW;
+    // 0 or 0xfe where 0x80 or 0xfe is right: bits 1 to 6 are alike, bit 0 is clear.
+    let first = control >> 1 & not_full;
+    let alike = (2..7).all(|bit| control >> bit & not_full == first);
+    alike && control & not_full == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_bytes_with_the_top_bit_only_two_are_control_bytes() {
+        for place in 0..8 {
+            for value in 0..=u8::MAX {
+                let mut bytes = [0x80, 0xfe, 0x00, 0x7f, 0x55, 0x80, 0xfe, 0x01];
+                bytes[place] = value;
+                let right = value < 0x80 || value == 0x80 || value == DELETED;
+                assert_eq!(is_control(u64::from_le_bytes(bytes)), right, "{value:#x}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the walks over both kinds of maps share: reading, budget, and what they report.
 
-use leakscope_goabi::GROUP_SLOTS;
+use leakscope_goabi::{AllocRules, GROUP_SLOTS};
 use leakscope_target::{Addr, Image};
 
 use crate::coverage::Gaps;
@@ -106,6 +106,8 @@ pub(crate) struct Walked {
     pub(crate) touched: Touched,
     pub(crate) moved: Option<Moved>,
     pub(crate) writing: bool,
+    /// Counts of parts do not agree with what is there.
+    pub(crate) miscounted: bool,
     pub(crate) incomplete: bool,
 }
 
@@ -126,6 +128,9 @@ pub(crate) struct Walk<'a> {
     pub(crate) image: &'a Image,
     pub(crate) objects: &'a Objects,
     pub(crate) gaps: &'a mut Gaps,
+    pub(crate) alloc: AllocRules,
+    /// The map's header is an object of the heap: so is every part of it.
+    pub(crate) in_heap: bool,
     /// Bytes of buckets and groups that may still be walked. Real maps share no cells, so all maps together stay below
     /// the heap's size; a damaged or hostile heap whose maps do share them ends here.
     pub(crate) budget: &'a mut u64,
@@ -154,21 +159,33 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Reports the heap object that holds `at` as a part of the map, and answers with the bytes of its slot; 0 where
-    /// the part lies outside the heap (a map that a function keeps on its stack).
-    pub(crate) fn part(&self, at: Addr, part: Part, visitor: &mut impl Visitor) -> u64 {
+    /// Reports the part of the map at `at`, for which the runtime allocates `len` bytes, and answers with the bytes of its slot;
+    /// 0 where the part lies outside the heap, as those of a map may that a function keeps on its stack. `None` and a gap
+    /// where what lies there was not allocated for that.
+    pub(crate) fn part(
+        &mut self,
+        at: Addr,
+        part: Part,
+        (len, noscan): (u64, bool),
+        visitor: &mut impl Visitor,
+    ) -> Option<u64> {
         let Some(hit) = self.objects.find(at.0) else {
-            return 0;
+            if self.in_heap {
+                self.gaps.add("map part outside of the heap", at);
+                return None;
+            }
+            return Some(0);
         };
+        let span = self.objects.spans().get(hit.span as usize)?;
+        let whole = hit.base.checked_add(span.header()) == Some(at.0)
+            && span.elem_size == self.alloc.slot_size(len, noscan);
+        if !whole {
+            self.gaps.add("map part that is no object of its size", at);
+            return None;
+        }
+        let bytes = span.elem_size;
         visitor.part(hit, part);
-        self.slot_size(hit)
-    }
-
-    /// Bytes from `at` to the end of the slot that holds it; `None` outside the heap.
-    pub(crate) fn room(&self, at: Addr) -> Option<u64> {
-        let hit = self.objects.find(at.0)?;
-        let end = hit.base.checked_add(self.slot_size(hit))?;
-        end.checked_sub(at.0)
+        Some(bytes)
     }
 
     /// Whether the large object at `at` was there when the last collection ended; false for any other object.
@@ -176,11 +193,6 @@ impl<'a> Walk<'a> {
         let span =
             (self.objects.find(at.0)).and_then(|hit| self.objects.spans().get(hit.span as usize));
         span.is_some_and(|span| span.outlived)
-    }
-
-    fn slot_size(&self, hit: Hit) -> u64 {
-        let span = self.objects.spans().get(hit.span as usize);
-        span.map_or(0, |s| s.elem_size)
     }
 }
 

@@ -5,6 +5,7 @@ use leakscope_graph::{ObjIx, TypeIx};
 use leakscope_target::{Image, Memory};
 use rustc_hash::FxHashMap;
 
+use crate::coverage::Gaps;
 use crate::maps::{MapInfo, MapKind, Structure, Walker};
 use crate::objects::Objects;
 use crate::program::Program;
@@ -33,6 +34,9 @@ const WRITING: u8 = 4;
 /// Groups that a search looks at on average from which on a map is: with a good hash, it is less than two.
 const FAR: u64 = 3;
 
+/// Of so many misplaced keys, no more than one lies by chance where it belongs, in maps of at least as many buckets or groups.
+const BY_CHANCE: u64 = 4;
+
 /// What came of looking whether keys lie where their hash says.
 #[derive(Clone, Default, Debug)]
 pub struct KeyCheck {
@@ -44,14 +48,26 @@ pub struct KeyCheck {
     pub maps_left: u64,
     /// Keys found where they belong.
     pub agreed: u64,
-    /// Keys that are not: the sum over [`KeyCheck::odd`].
+    /// Keys that are not, in all maps.
     pub out_of_reach: u64,
     /// Keys of which some bytes could not be read.
     pub unread: u64,
     /// Maps with keys out of place, or of an odd shape, by index.
     pub odd: Vec<OddMap>,
-    /// Maps that count other entries than they have though nobody was writing to them, by index. Needs no hash.
+    /// Maps that count other entries than they have though nobody was writing to them, by index. Needs no hash; where there is
+    /// one, their keys lie where it leads.
     pub raced: Vec<RacedMap>,
+    /// Maps of which the keys or the bytes that mark them must have been overwritten, by index.
+    pub overwritten: Vec<OverwrittenMap>,
+}
+
+/// A map whose keys do not lie where their hash leads, though no program can change them there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OverwrittenMap {
+    /// Its index in the heap's maps.
+    pub map: usize,
+    /// Other keys of the same type were found where they belong. If not, the program may hash in a way that is not known.
+    pub proved: bool,
 }
 
 /// A map whose count is wrong.
@@ -100,6 +116,28 @@ pub(crate) struct Subjects<'a> {
     pub(crate) maps: &'a [MapInfo],
     /// The process, where it still runs.
     pub(crate) running: Option<&'a dyn Memory>,
+}
+
+impl KeyCheck {
+    /// Counts maps that were overwritten as gaps, and marks them as not known to the end.
+    pub(crate) fn exclude_overwritten(&self, maps: &mut [MapInfo], gaps: &mut Gaps) {
+        for overwritten in &self.overwritten {
+            if let Some(map) = maps.get_mut(overwritten.map) {
+                gaps.add("map keys do not lie where their hash leads", map.address);
+                map.incomplete |= overwritten.proved;
+            }
+        }
+    }
+}
+
+/// What looking at a map came to.
+enum Looked {
+    /// Nothing odd.
+    Fine,
+    /// The last of [`KeyCheck::odd`] is this one.
+    Odd,
+    /// The last of [`KeyCheck::overwritten`] is.
+    Overwritten,
 }
 
 impl Subjects<'_> {
@@ -174,28 +212,58 @@ impl<'a> Checker<'a> {
         let sound = |m: &MapInfo| !m.torn && !m.incomplete && m.slots > GROUP_SLOTS && m.len > 0;
         let mut order: Vec<usize> = (0..maps.len()).filter(|i| sound(&maps[*i])).collect();
         order.sort_by_key(|i| std::cmp::Reverse(maps[*i].len));
-        let mut key_types = Vec::new();
+        let (mut odd_keys, mut overwritten_keys) = (Vec::new(), Vec::new());
         for index in order {
             let map = &maps[index];
-            let checked = kind(map.type_).and_then(|kind| this.map(index, map, &kind));
-            match checked {
-                Some(Some(key)) => key_types.push(key),
-                Some(None) => {}
+            let kind = kind(map.type_);
+            match kind.and_then(|kind| Some((kind.key, this.map(index, map, &kind)?))) {
+                Some((key, Looked::Odd)) => odd_keys.push(key),
+                Some((key, Looked::Overwritten)) => overwritten_keys.push(key),
+                Some((_, Looked::Fine)) => {}
                 None => this.found.maps_left += 1,
+            }
+        }
+        let raced = std::mem::take(&mut this.found.raced);
+        for one in raced {
+            let map = &maps[one.map];
+            let kind = kind(map.type_);
+            let tally = kind.and_then(|kind| Some((kind.key, this.all(map, &kind)?)));
+            match tally {
+                Some((key, tally)) if tally.misplaced > 0 => {
+                    overwritten_keys.push(key);
+                    this.overwritten(one.map);
+                }
+                _ => this.found.raced.push(one),
             }
         }
         let Self {
             agreed, mut found, ..
         } = this;
-        for (odd, key) in found.odd.iter_mut().zip(key_types) {
-            odd.proved = agreed.get(&key).is_some_and(|n| *n > 0);
+        let proved = |key: &TypeId| agreed.get(key).is_some_and(|n| *n > 0);
+        for (odd, key) in found.odd.iter_mut().zip(odd_keys) {
+            odd.proved = proved(&key);
+        }
+        for (overwritten, key) in found.overwritten.iter_mut().zip(overwritten_keys) {
+            overwritten.proved = proved(&key);
         }
         found.odd.sort_by_key(|odd| odd.map);
+        found.overwritten.sort_by_key(|overwritten| overwritten.map);
         found
     }
 
-    /// Looks at one map. `None` where it cannot be; the type of its keys where it is odd.
-    fn map(&mut self, index: usize, map: &MapInfo, kind: &MapKind) -> Option<Option<TypeId>> {
+    /// Looks at every key of a map; `None` where that is too many, or cannot be.
+    fn all(&mut self, map: &MapInfo, kind: &MapKind) -> Option<Tally> {
+        self.all_left = self.all_left.checked_sub(map.cells)?;
+        self.look(map, kind, 1)
+    }
+
+    fn overwritten(&mut self, map: usize) {
+        let proved = false;
+        self.found.overwritten.push(OverwrittenMap { map, proved });
+    }
+
+    /// Looks at one map. `None` where it cannot be.
+    fn map(&mut self, index: usize, map: &MapInfo, kind: &MapKind) -> Option<Looked> {
         let odd_shape = match map.structure {
             Structure::Classic(inside) => inside.longest_chain >= LONG_CHAIN,
             Structure::Swiss(inside) => inside.directory_len > inside.tables.saturating_mul(DEEP),
@@ -216,9 +284,8 @@ impl<'a> Checker<'a> {
         let mut tally = self.look(map, kind, every)?;
         let suspicious = |t: &Tally| t.odd() > 0 || t.probes > FAR.saturating_mul(t.agreed);
         if every > 1 && suspicious(&tally) && self.all_left >= map.len {
-            self.all_left -= map.len;
             every = 1;
-            tally = self.look(map, kind, every)?;
+            tally = self.all(map, kind)?;
         }
         self.found.maps += 1;
         self.found.agreed += tally.agreed;
@@ -226,7 +293,14 @@ impl<'a> Checker<'a> {
         self.found.unread += tally.unread;
         *self.agreed.entry(kind.key).or_default() += tally.agreed;
         if !odd_shape && !suspicious(&tally) {
-            return Some(None);
+            return Some(Looked::Fine);
+        }
+        let in_place = (self.steps.get(&kind.key)?.as_ref()).is_some_and(Steps::in_place);
+        // A key that changes gets another hash as a whole: only by chance does it lead to where the key lies already.
+        let marks = tally.mismarked.saturating_mul(BY_CHANCE) > tally.misplaced;
+        if tally.misplaced > 0 && (in_place || (marks && groups >= BY_CHANCE * BY_CHANCE)) {
+            self.overwritten(index);
+            return Some(Looked::Overwritten);
         }
         tally.held.sort_unstable();
         tally.held.dedup();
@@ -244,7 +318,7 @@ impl<'a> Checker<'a> {
             longest_search: tally.longest,
             fullest_chain: tally.fullest,
         });
-        Some(Some(kind.key))
+        Some(Looked::Odd)
     }
 
     fn look(&mut self, map: &MapInfo, kind: &MapKind, every: u64) -> Option<Tally> {

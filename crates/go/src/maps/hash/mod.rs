@@ -15,7 +15,7 @@ mod steps;
 mod wyhash;
 
 pub(crate) use check::{Checker, Subjects};
-pub use check::{KeyCheck, OddMap, RacedMap};
+pub use check::{KeyCheck, OddMap, OverwrittenMap, RacedMap};
 
 use leakscope_target::{Addr, Memory};
 

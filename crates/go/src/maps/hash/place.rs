@@ -31,6 +31,8 @@ pub(super) struct Tally {
     pub(super) random: u64,
     /// Elsewhere.
     pub(super) misplaced: u64,
+    /// Of these, in the bucket or group where they belong, but with the control byte of another key.
+    pub(super) mismarked: u64,
     /// Not read.
     pub(super) unread: u64,
     /// Groups that searches for those that agreed look at.
@@ -48,6 +50,16 @@ impl Tally {
     pub(super) fn odd(&self) -> u64 {
         self.random + self.misplaced
     }
+}
+
+/// What a search for a key comes to.
+enum Search {
+    /// Its cell, after looking at so many groups.
+    Found(u64),
+    /// Its bucket or group, and passes its cell by: the control byte is of another key.
+    OtherMark,
+    /// Its end.
+    Nothing,
 }
 
 /// A map to look at.
@@ -148,7 +160,11 @@ impl<'p, 'a> Placing<'p, 'a> {
                                 0..MIN_TOP_HASH => expected + MIN_TOP_HASH,
                                 _ => expected,
                             };
-                            (expected == top && hash & mask == index).then_some(1)
+                            match hash & mask == index {
+                                true if expected == top => Search::Found(1),
+                                true => Search::OtherMark,
+                                false => Search::Nothing,
+                            }
                         });
                     }
                 }
@@ -220,15 +236,14 @@ impl<'p, 'a> Placing<'p, 'a> {
         }
     }
 
-    /// Looks at cell `i` of the bucket or group at `at`. `search` gives how many groups a search for that hash looks at until it
-    /// comes to the cell, if it does.
+    /// Looks at cell `i` of the bucket or group at `at`. `search` gives what a search for that hash comes to.
     fn cell(
         &mut self,
         at: Addr,
         bytes: &[u8],
         i: u64,
         seed: u64,
-        search: impl Fn(u64) -> Option<u64>,
+        search: impl Fn(u64) -> Search,
     ) {
         let Some((key, elem)) = self.shape.cell(bytes, i) else {
             return;
@@ -253,14 +268,15 @@ impl<'p, 'a> Placing<'p, 'a> {
             },
         };
         match hash.map(search) {
-            Ok(Some(probes)) => {
+            Ok(Search::Found(probes)) => {
                 self.tally.agreed += 1;
                 self.tally.probes += probes;
                 self.tally.longest = self.tally.longest.max(probes);
             }
-            Ok(None) | Err(Without::Random) if !self.unchanged(&cell) => self.tally.unread += 1,
-            Ok(None) => {
+            Ok(_) | Err(Without::Random) if !self.unchanged(&cell) => self.tally.unread += 1,
+            Ok(search) => {
                 self.tally.misplaced += 1;
+                self.tally.mismarked += u64::from(matches!(search, Search::OtherMark));
                 self.note(&cell);
             }
             Err(Without::Random) => {
@@ -312,25 +328,28 @@ struct Table<'t> {
 }
 
 impl Table<'_> {
-    /// How many groups a search for a key of that hash looks at until it comes to a slot of group `wanted` that has this
-    /// control byte; `None` where it ends before (`table.getWithKey`, `makeProbeSeq`, `Map.directoryIndex`).
-    fn finds(&self, hash: u64, wanted: u64, control: u8) -> Option<u64> {
+    /// What a search for a key of that hash comes to that lies in group `wanted` with this control byte (`table.getWithKey`,
+    /// `makeProbeSeq`, `Map.directoryIndex`).
+    fn finds(&self, hash: u64, wanted: u64, control: u8) -> Search {
         let entry = hash.checked_shr(self.shift).unwrap_or(0);
-        if word(self.directory, 8 * entry) != self.at || (hash & 0x7f) as u8 != control {
-            return None;
+        if word(self.directory, 8 * entry) != self.at {
+            return Search::Nothing;
         }
         let mut group = (hash >> 7) & self.mask;
         for step in 1..=self.mask + 1 {
             if group == wanted {
-                return Some(step);
+                return match (hash & 0x7f) as u8 == control {
+                    true => Search::Found(step),
+                    false => Search::OtherMark,
+                };
             }
-            let at = usize::try_from(group * self.size).ok()?;
-            let controls = self.groups.get(at..at + 8)?;
-            if controls.contains(&NOT_FULL) {
-                return None;
+            let at = usize::try_from(group * self.size).ok();
+            let controls = at.and_then(|at| self.groups.get(at..at.checked_add(8)?));
+            if controls.is_none_or(|controls| controls.contains(&NOT_FULL)) {
+                break;
             }
             group = (group + step) & self.mask;
         }
-        None
+        Search::Nothing
     }
 }

@@ -68,6 +68,11 @@ impl Steps {
         Some(Self(builder.steps))
     }
 
+    /// Whether all that is hashed lies in the key itself, which nobody but the runtime can write to once it is in a map.
+    pub(super) fn in_place(&self) -> bool {
+        !(self.0.iter()).any(|step| matches!(step.part, Part::Text | Part::Empty | Part::Interface))
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = Step> + '_ {
         self.0.iter().copied()
     }
