@@ -83,9 +83,8 @@ fn finding(seen: &Seen<'_>, odd: &OddMap, map: &MapInfo) -> Finding {
             "no key of this map lies where its hash leads: the seed of the map's hash may have been overwritten".to_owned(),
         );
     } else if likely && !sure {
-        reasons.push(
-            "they are so few that a stray write over the map would look the same".to_owned(),
-        );
+        reasons
+            .push("they are so few that a stray write over the map would look the same".to_owned());
     }
     if !odd.whole {
         reasons.push("only a sample of the keys was looked at: there are more".to_owned());

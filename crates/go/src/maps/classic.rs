@@ -36,6 +36,7 @@ const MIN_BUCKET: u64 = 16;
 const ESTIMATED_FROM: u8 = 16;
 /// `hmap.nevacuate` counts buckets that were moved (`advanceEvacuationMark`).
 const UNMOVED: &str = "map bucket not moved though its growth has passed it";
+const UNCLEARED: &str = "map bucket moved but not cleared";
 /// Bytes of a slice header: pointer, length, capacity.
 const SLICE: u64 = 24;
 
@@ -205,6 +206,11 @@ impl<'w, 'a, V: Visitor> ClassicWalk<'w, 'a, V> {
             let evacuated = passed.is_some() && EVACUATED.contains(&byte(bucket, 0));
             let due = passed.is_some_and(|passed| index < passed);
             done = (self.ensure(evacuated || !due, UNMOVED, place)).and(done);
+            // Moved cells with pointers are cleared, unless an iterator may still need them (`evacuate`).
+            let kept = self.shape.noscan || self.inside.flags & OLD_ITERATOR != 0;
+            let cells = bucket.get(GROUP_SLOTS as usize..).unwrap_or_default();
+            let right = !evacuated || kept || cells.iter().all(|byte| *byte == 0);
+            done = (self.ensure(right, UNCLEARED, place)).and(done);
             let mut rest = false;
             done = (self.cells(place, bucket, evacuated, &mut rest)).and(done);
             self.moved(place, evacuated);

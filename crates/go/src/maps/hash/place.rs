@@ -237,14 +237,7 @@ impl<'p, 'a> Placing<'p, 'a> {
     }
 
     /// Looks at cell `i` of the bucket or group at `at`. `search` gives what a search for that hash comes to.
-    fn cell(
-        &mut self,
-        at: Addr,
-        bytes: &[u8],
-        i: u64,
-        seed: u64,
-        search: impl Fn(u64) -> Search,
-    ) {
+    fn cell(&mut self, at: Addr, bytes: &[u8], i: u64, seed: u64, search: impl Fn(u64) -> Search) {
         let Some((key, elem)) = self.shape.cell(bytes, i) else {
             return;
         };
