@@ -237,7 +237,7 @@ mod tests {
             for value in 0..=u8::MAX {
                 let mut bytes = [0x80, 0xfe, 0x00, 0x7f, 0x55, 0x80, 0xfe, 0x01];
                 bytes[place] = value;
-                let right = value < 0x80 || value == 0x80 || value == DELETED;
+                let right = value <= 0x80 || value == DELETED;
                 assert_eq!(is_control(u64::from_le_bytes(bytes)), right, "{value:#x}");
             }
         }
