@@ -48,7 +48,7 @@ const fn plant(
     }
 }
 
-const PLANTS: [Plant; 29] = [
+const PLANTS: [Plant; 31] = [
     // First mended: no other finalizer runs until then.
     plant(
         "stalled",
@@ -190,6 +190,11 @@ const PLANTS: [Plant; 29] = [
             "waste",
             "main.made.ahead",
         )
+    },
+    plant("boxed", "GO-MAP-BOXED-VALUES", "waste", "main.boxing.boxed"),
+    Plant {
+        alone: true,
+        ..plant("mixed", "GO-MAP-BOXED-VALUES", "waste", "main.boxing.mixed")
     },
     plant("cut", "GO-PINNED-BACKING", "waste", "main.pinning.cut"),
     plant(

@@ -12,7 +12,7 @@ use serde_json::Value;
 use support::leakscope;
 
 /// Maps of every odd kind, goroutines, and all that finalizers can do.
-const PLANTED: [&str; 14] = [
+const PLANTED: [&str; 15] = [
     "cycles=has",
     "stalled=has",
     "drained=has",
@@ -27,6 +27,7 @@ const PLANTED: [&str; 14] = [
     "zombies=has",
     "outside=has",
     "swarm=has",
+    "boxed=has",
 ];
 
 fn spawn(version: &str, ldflags: &str) -> Result<(Fixture, Running)> {

@@ -18,7 +18,8 @@ use crate::heapbits::{Masks, PointerReader};
 use crate::layouts::Layouts;
 use crate::ledger::MemoryMap;
 use crate::maps::{
-    Checker, IteratorFinder, KeyCheck, MapInfo, Moved, OldIterator, Subjects, alloc_rules,
+    BoxCensus, BoxedMap, Checker, IteratorFinder, KeyCheck, MapInfo, Moved, OldIterator, Subjects,
+    alloc_rules,
 };
 use crate::objects::{Hit, Objects};
 use crate::owners::RootNames;
@@ -52,6 +53,8 @@ pub struct GoHeap {
     pub maps: Vec<MapInfo>,
     /// Whether their keys lie where searches look; nothing unless asked for.
     pub keys: KeyCheck,
+    /// Maps whose elems lie in objects behind interfaces, by index; nothing unless asked for.
+    pub boxed: Vec<BoxedMap>,
     /// Arrays of which slices and strings use a part only; nothing unless asked for.
     pub backings: Vec<Backing>,
     /// Buckets that growths of maps have moved without clearing them, by address of the map.
@@ -78,6 +81,17 @@ pub struct GoHeap {
     pub coverage: Coverage,
     /// Names of types, roots and references.
     pub names: Names,
+}
+
+/// What is looked at beside what a heap is made of.
+#[derive(Clone, Copy, Default)]
+pub struct Asked<'a> {
+    /// [`GoHeap::keys`] and [`GoHeap::backings`]: for an image with values that was taken at one moment.
+    pub values: bool,
+    /// [`GoHeap::boxed`]. Needs no values.
+    pub boxes: bool,
+    /// The process itself, where it is at hand: keys' texts that the image has not are read there.
+    pub running: Option<&'a dyn Memory>,
 }
 
 /// Why a heap cannot be rebuilt at all.
@@ -126,20 +140,18 @@ impl GoHeap {
         image: Image,
         threads: &[Thread],
     ) -> Result<Self, BuildError> {
-        Self::read(program, layouts, Bytes::Released(image), threads, None)
+        Self::build_with(program, layouts, image, threads, Asked::default())
     }
 
-    /// As [`GoHeap::build`], with a look at [`GoHeap::keys`] and [`GoHeap::backings`]: for an image with values that was taken at one
-    /// moment. `running` is the process itself, where it is at hand: keys' texts that the image has not are read there.
-    pub fn build_with_values(
+    /// As [`GoHeap::build`], with a look at what is asked for.
+    pub fn build_with(
         program: &Arc<Program>,
         layouts: &Layouts,
         image: Image,
         threads: &[Thread],
-        running: Option<&dyn Memory>,
+        asked: Asked<'_>,
     ) -> Result<Self, BuildError> {
-        let bytes = Bytes::Released(image);
-        Self::read(program, layouts, bytes, threads, Some(running))
+        Self::read(program, layouts, Bytes::Released(image), threads, asked)
     }
 
     /// As [`GoHeap::build`], but `image` stays as it is: for whoever needs values too.
@@ -149,7 +161,8 @@ impl GoHeap {
         image: &Image,
         threads: &[Thread],
     ) -> Result<Self, BuildError> {
-        Self::read(program, layouts, Bytes::Kept(image), threads, None)
+        let bytes = Bytes::Kept(image);
+        Self::read(program, layouts, bytes, threads, Asked::default())
     }
 
     fn read(
@@ -157,7 +170,7 @@ impl GoHeap {
         layouts: &Layouts,
         mut bytes: Bytes<'_>,
         threads: &[Thread],
-        values: Option<Option<&dyn Memory>>,
+        asked: Asked<'_>,
     ) -> Result<Self, BuildError> {
         let image = bytes.image();
         let mut gaps = Gaps::default();
@@ -178,24 +191,28 @@ impl GoHeap {
             roots: &roots,
             threads,
         });
-        let keys = values.map(|running| {
+        let kind = |header: TypeIx| match typed.shapes.get(header.0).shape {
+            Shape::MapHeader(map) => typed.kinds.get(&map).copied(),
+            _ => None,
+        };
+        let keys = asked.values.then(|| {
             let subjects = Subjects {
                 program,
                 image,
                 objects: &objects,
                 maps: &maps,
-                running,
+                running: asked.running,
             };
-            Checker::run(subjects, &mut types, |header| {
-                match typed.shapes.get(header.0).shape {
-                    Shape::MapHeader(map) => typed.kinds.get(&map).copied(),
-                    _ => None,
-                }
-            })
+            Checker::run(subjects, &mut types, kind)
         });
         if let Some(keys) = &keys {
             keys.exclude_overwritten(&mut maps, &mut gaps);
         }
+        let alloc = alloc_rules(layouts);
+        let boxed = asked.boxes.then(|| {
+            let kind = |map: &MapInfo| kind(map.type_);
+            BoxCensus::run(image, &objects, alloc, &mut types, &maps, kind)
+        });
         let sites = Sites::read(image, program, layouts, &roots.specials, &mut gaps);
         let finalizers = Finalizers::of(image, &roots);
         let memory = MemoryMap::read(image, layouts, threads);
@@ -203,7 +220,7 @@ impl GoHeap {
         let counters = CounterReader::new(counters, program.bias()).sample(image);
         let mut unread_edges = Gaps::default();
         let mut onlookers = Onlookers {
-            recorder: values.map(|_| Recorder::new(&objects, &types, &typed)),
+            recorder: (asked.values).then(|| Recorder::new(&objects, &types, &typed)),
             iterators: IteratorFinder::new(
                 bytes.image(),
                 program.debug(),
@@ -240,7 +257,6 @@ impl GoHeap {
         let leaks = GoroutineLeaks::judge(waits, &graph, &roots.roots, unread);
         let reach = Reach::of(&graph);
         let histogram = Histogram::of(&graph, &reach);
-        let alloc = alloc_rules(layouts);
         let backings = pieces.map(|p| backing::find(p, &objects, &graph, &reach, alloc));
         Ok(Self {
             totals: totals(&objects, &roots, &reach),
@@ -259,6 +275,7 @@ impl GoHeap {
             maps,
             iterators,
             keys: keys.unwrap_or_default(),
+            boxed: boxed.unwrap_or_default(),
             backings: backings.unwrap_or_default(),
             moved,
         })

@@ -5,9 +5,9 @@ mod maps_support;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use leakscope_go::heap::GoHeap;
+use leakscope_go::heap::{Asked, GoHeap};
 use leakscope_go::maps::KeyCheck;
-use leakscope_target::{LiveProcess, Memory};
+use leakscope_target::LiveProcess;
 use leakscope_testkit::{BuildFlags, Fixture, Running, versions};
 use maps_support::Case;
 
@@ -17,14 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 fn keys(running: &Running) -> Result<KeyCheck> {
     let process = LiveProcess::open(running.pid())?;
     let case = Case::live(running.pid(), running.truth().clone())?;
-    let running: Option<&dyn Memory> = Some(&process);
-    let heap = GoHeap::build_with_values(
-        &case.program,
-        &case.layouts,
-        case.image,
-        &case.threads,
-        running,
-    )?;
+    let asked = Asked {
+        values: true,
+        running: Some(&process),
+        ..Asked::default()
+    };
+    let (program, layouts) = (&case.program, &case.layouts);
+    let heap = GoHeap::build_with(program, layouts, case.image, &case.threads, asked)?;
     Ok(heap.keys)
 }
 

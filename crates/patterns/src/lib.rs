@@ -14,6 +14,7 @@ mod forgotten;
 mod goroutine_leak;
 mod iter_pins_storage;
 mod join;
+mod map_boxed_values;
 mod map_grows_only;
 mod map_growth_spike;
 mod map_hash_skew;
@@ -50,7 +51,7 @@ pub struct Pattern {
 }
 
 /// The catalogue, by id.
-pub const CATALOGUE: [&Pattern; 22] = [
+pub const CATALOGUE: [&Pattern; 23] = [
     &cleanup_self::PATTERN,
     &conservative_root::PATTERN,
     &finalizer_chain::PATTERN,
@@ -58,6 +59,7 @@ pub const CATALOGUE: [&Pattern; 22] = [
     &finalizer_stalled::PATTERN,
     &goroutine_leak::PATTERN,
     &iter_pins_storage::PATTERN,
+    &map_boxed_values::PATTERN,
     &map_grows_only::PATTERN,
     &map_growth_spike::PATTERN,
     &map_hash_skew::PATTERN,
@@ -83,17 +85,29 @@ impl Pattern {
     }
 }
 
-/// Whether a pattern that is `wanted` rests on where the keys of maps lie, or on lengths of slices: without, nobody needs to look at
-/// them.
-pub fn rest_on_values(wanted: impl Fn(&Pattern) -> bool) -> bool {
-    [
-        &map_hash_skew::PATTERN,
-        &map_raced::PATTERN,
-        &map_unreachable_entries::PATTERN,
-        &pinned_backing::PATTERN,
-    ]
-    .into_iter()
-    .any(wanted)
+/// What patterns rest on that nobody needs to look at without them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rests {
+    /// Where the keys of maps lie, and lengths of slices.
+    pub values: bool,
+    /// What lies behind the interfaces of maps.
+    pub boxes: bool,
+}
+
+impl Rests {
+    /// What the patterns that are `wanted` rest on.
+    pub fn of(wanted: impl Fn(&Pattern) -> bool) -> Self {
+        let values = [
+            &map_hash_skew::PATTERN,
+            &map_raced::PATTERN,
+            &map_unreachable_entries::PATTERN,
+            &pinned_backing::PATTERN,
+        ];
+        Self {
+            values: values.into_iter().any(&wanted),
+            boxes: wanted(&map_boxed_values::PATTERN),
+        }
+    }
 }
 
 /// Everything that the patterns that are `wanted` find in a heap, most bytes first. Findings of one pattern whose subjects are

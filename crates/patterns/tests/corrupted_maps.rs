@@ -115,8 +115,8 @@ fn rounds(case: &Case) -> Result<Sums> {
         let built = case.with(damage.at, &damage.bytes)?;
         let took = start.elapsed();
         judge(&sound, map, &damage, &built, &mut sums)
-            .and_then(|()| Ok(ensure!(took < PATIENCE, "it took {took:?}")))
             .with_context(|| format!("seed {seed}: {damage} of {map:?}"))?;
+        ensure!(took < PATIENCE, "seed {seed}: {damage}: it took {took:?}");
     }
     Ok(sums)
 }

@@ -1,5 +1,6 @@
 //! `leakscope analyze`, `histo`, `maps`, `goroutines`, `threads` and `why`: views of one heap; `diff`: of several.
 
+use leakscope_patterns::Rests;
 use leakscope_report::Render;
 use serde::Serialize;
 
@@ -31,8 +32,8 @@ pub(crate) fn analyze(
 ) -> Result<bool, Failure> {
     let selection = Selection::of(&args.selection)?;
     let AnalyzeArgs { heap: args, .. } = args;
-    let values = leakscope_patterns::rest_on_values(|pattern| selection.wants(pattern));
-    let subject = read_for_findings(&args.target, values, progress)?;
+    let rests = Rests::of(|pattern| selection.wants(pattern));
+    let subject = read_for_findings(&args.target, rests, progress)?;
     progress.phase("finding who holds what");
     let rows = &args.rows;
     let (suspects, rows) = if options.json {

@@ -12,9 +12,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use leakscope_go::binary::{GoVersion, Support};
-use leakscope_go::heap::GoHeap;
+use leakscope_go::heap::{Asked, GoHeap};
 use leakscope_go::layouts::Layouts;
 use leakscope_go::program::Program;
+use leakscope_patterns::Rests;
 use leakscope_report::{Capture, Gap, Target, Text};
 use leakscope_target::{Image, LiveProcess, Mapping, Memory, Residency, Thread, drop_privileges};
 
@@ -103,15 +104,15 @@ pub(crate) fn read_with_residency(
     read_as(args, how, progress)
 }
 
-/// Reads a heap as [`read_with_residency`] does, and looks at keys of maps and lengths of slices if `values` are asked for.
+/// Reads a heap as [`read_with_residency`] does, and looks at what patterns rest on.
 pub(crate) fn read_for_findings(
     args: &TargetArgs,
-    values: bool,
+    rests: Rests,
     progress: &mut Progress,
 ) -> Result<Subject, Failure> {
     let how = How {
         residency: true,
-        values,
+        rests,
         ..How::HEAP
     };
     read_as(args, how, progress)
@@ -174,15 +175,13 @@ fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subje
     let image = std::mem::replace(&mut captured.image, Image::builder().build());
     let (program, layouts) = (&captured.program, &captured.layouts);
     let threads = &captured.threads;
-    let heap = if how.values && captured.tells_values() {
-        let running = captured
-            .running
-            .as_ref()
-            .map(|process| process as &dyn Memory);
-        GoHeap::build_with_values(program, layouts, image, threads, running)?
-    } else {
-        GoHeap::build(program, layouts, image, threads)?
+    let running = captured.running.as_ref();
+    let asked = Asked {
+        values: how.rests.values && captured.tells_values(),
+        boxes: how.rests.boxes,
+        running: running.map(|process| process as &dyn Memory),
     };
+    let heap = GoHeap::build_with(program, layouts, image, threads, asked)?;
     Ok(subject(captured, heap).0)
 }
 
@@ -217,8 +216,8 @@ struct How {
     contents: Contents,
     /// What of a process lies in memory is read too, mapping by mapping and page by page.
     residency: bool,
-    /// Keys of maps and lengths of slices are looked at, where the capture has them.
-    values: bool,
+    /// What is looked at for patterns, where the capture has it.
+    rests: Rests,
     /// A live JVM is asked for a dump.
     jvms: bool,
     /// No other target is opened after it: privileges are given up.
@@ -230,7 +229,10 @@ impl How {
     const HEAP: Self = Self {
         contents: Contents::Needed,
         residency: false,
-        values: false,
+        rests: Rests {
+            values: false,
+            boxes: false,
+        },
         jvms: true,
         last: true,
     };

@@ -11,13 +11,34 @@ use super::classic::ClassicWalk;
 use super::kinds::{MapKind, Walker};
 use super::layouts::MapLayouts;
 use super::swiss::SwissWalk;
-use super::walk::{Visitor, Walk};
+use super::walk::{Visitor, Walk, Walked};
 use super::{MapInfo, Moved};
 
 /// Entries by which the count of a map and its cells may differ for writes of several goroutines at once. The runtime ends the
 /// program when it notices two (`fatal error: concurrent map writes`): even if it missed every other pair, nobody would see so many
 /// missed ones in a row. More is damage.
 const MOST_UNCOUNTED: u64 = 64;
+
+/// Bytes of cells that walks over all maps may walk over. No two maps of a sound heap share cells, so all cells together are
+/// smaller than the heap; maps that functions keep on their stacks come on top and are at most a group each.
+pub(super) fn budget(objects: &Objects) -> u64 {
+    objects.totals().span_bytes.saturating_mul(2)
+}
+
+/// Walks the map at `at`. `None` where not even its header makes sense.
+pub(super) fn walk_map(
+    walk: &mut Walk<'_>,
+    kind: &MapKind,
+    visitor: &mut impl Visitor,
+    at: Addr,
+) -> Option<Walked> {
+    match &kind.walker {
+        Walker::Classic(layout, facts) => {
+            ClassicWalk::run(walk, layout, &kind.cell, facts, visitor, at)
+        }
+        Walker::Swiss(layout, _) => SwissWalk::run(walk, layout, &kind.cell, visitor, at),
+    }
+}
 
 /// The census under way.
 pub(crate) struct Census<'a> {
@@ -45,9 +66,7 @@ impl<'a> Census<'a> {
             alloc,
             layouts,
             gaps,
-            // No two maps of a sound heap share cells, so all cells together are smaller than the heap; maps that
-            // functions keep on their stacks come on top and are at most a group each.
-            budget: objects.totals().span_bytes.saturating_mul(2),
+            budget: budget(objects),
             maps: Vec::new(),
             moved: Vec::new(),
         }
@@ -69,13 +88,9 @@ impl<'a> Census<'a> {
             in_heap: self.objects.find(at.0).is_some(),
             budget: &mut self.budget,
         };
-        let walked = match &kind.walker {
-            Walker::Classic(layout, facts) => {
-                ClassicWalk::run(&mut walk, layout, &kind.cell, facts, visitor, at)
-            }
-            Walker::Swiss(layout, _) => SwissWalk::run(&mut walk, layout, &kind.cell, visitor, at),
+        let Some(mut walked) = walk_map(&mut walk, kind, visitor, at) else {
+            return;
         };
-        let Some(mut walked) = walked else { return };
         let Some(structure) = walked.structure else {
             return;
         };

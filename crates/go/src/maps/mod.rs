@@ -1,5 +1,6 @@
 //! The census of maps: every map of the heap, its structure, and what it costs.
 
+mod boxes;
 mod census;
 mod classic;
 mod hash;
@@ -14,6 +15,8 @@ mod wanted;
 use leakscope_graph::{ObjIx, TypeIx};
 use leakscope_target::Addr;
 
+pub(crate) use boxes::BoxCensus;
+pub use boxes::{BoxedMap, Dynamic};
 pub(crate) use census::Census;
 pub(crate) use hash::{Checker, Subjects};
 pub use hash::{KeyCheck, OddMap, OverwrittenMap, RacedMap};

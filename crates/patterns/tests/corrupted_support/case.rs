@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use leakscope_go::heap::GoHeap;
+use leakscope_go::heap::{Asked, GoHeap};
 use leakscope_go::layouts::Layouts;
 use leakscope_go::owners::Group;
 use leakscope_go::program::Program;
@@ -73,8 +73,12 @@ impl Case {
     /// The heap with other bytes at `at`.
     pub(crate) fn with(&self, at: Addr, bytes: &[u8]) -> Result<Built> {
         let image = self.damaged(at, bytes)?;
-        let heap =
-            GoHeap::build_with_values(&self.program, &self.layouts, image, &self.threads, None)?;
+        let asked = Asked {
+            values: true,
+            boxes: true,
+            running: None,
+        };
+        let heap = GoHeap::build_with(&self.program, &self.layouts, image, &self.threads, asked)?;
         let (told, holds) = told(&heap)?;
         Ok(Built { heap, told, holds })
     }
