@@ -35,7 +35,8 @@ LINEAR = (1_000_000, 4_000_000, 16_000_000)
 PROFILED = ((1, 512 << 10), (0.05, 1))
 # Entries of a map, and the pattern for which its keys are hashed.
 CELLS = 4_000_000
-HASHING = "GO-MAP-UNREACHABLE-ENTRIES"
+# A pattern whose findings say how many keys were hashed, one that rests on no more than the hashes, and one that does without.
+HASHED, HASHING, UNHASHED = "GO-MAP-UNREACHABLE-ENTRIES", "GO-MAP-HASH-SKEW", "GO-MAP-TINY-SWARM"
 SHAPES = (
     ("heap", 1_000_000), ("heap", 6_000_000), ("heap", 16_000_000), ("heap", 50_000_000),
     ("list", 10_000_000), ("indexed-list", 10_000_000), ("rings", 10_000_000), ("wide", 50_000_000),
@@ -206,13 +207,14 @@ def cells_walked(fixture: Fixture, slices: Fixture) -> float:
 
 
 def cells_hashed(snapshot: str) -> float:
-    """Processor time of the pattern for which keys are hashed beyond that of one for which they are not."""
-    more, document = cells_cost(snapshot, "analyze", "--all", "--only", HASHING)
+    """Processor time of a pattern for which keys are hashed beyond that of one for which they are not."""
+    _, document = cells_cost(snapshot, "analyze", "--all", "--only", HASHED)
     rows = [row for finding in document["findings"] for row in finding["evidence"]]
     agreed = [row["value"] for row in rows if row["what"] == "keys where their hash leads"]
     if agreed != [str(CELLS - CELLS // 8)]:
         sys.exit(f"analyze: not every key was looked at: {rows}")
-    return more - cells_cost(snapshot, "analyze", "--all", "--only", "GO-MAP-TINY-SWARM")[0]
+    with_hashes, without = (cells_cost(snapshot, "analyze", "--all", "--only", pattern)[0] for pattern in (HASHING, UNHASHED))
+    return with_hashes - without
 
 
 def measure_cells(version: str, runs: int) -> list:

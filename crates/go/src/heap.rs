@@ -86,8 +86,10 @@ pub struct GoHeap {
 /// What is looked at beside what a heap is made of.
 #[derive(Clone, Copy, Default)]
 pub struct Asked<'a> {
-    /// [`GoHeap::keys`] and [`GoHeap::backings`]: for an image with values that was taken at one moment.
-    pub values: bool,
+    /// [`GoHeap::keys`]: for an image with values that was taken at one moment.
+    pub keys: bool,
+    /// [`GoHeap::backings`]: likewise.
+    pub backings: bool,
     /// [`GoHeap::boxed`]. Needs no values.
     pub boxes: bool,
     /// The process itself, where it is at hand: keys' texts that the image has not are read there.
@@ -195,7 +197,7 @@ impl GoHeap {
             Shape::MapHeader(map) => typed.kinds.get(&map).copied(),
             _ => None,
         };
-        let keys = asked.values.then(|| {
+        let keys = asked.keys.then(|| {
             let subjects = Subjects {
                 program,
                 image,
@@ -220,7 +222,7 @@ impl GoHeap {
         let counters = CounterReader::new(counters, program.bias()).sample(image);
         let mut unread_edges = Gaps::default();
         let mut onlookers = Onlookers {
-            recorder: (asked.values).then(|| Recorder::new(&objects, &types, &typed)),
+            recorder: (asked.backings).then(|| Recorder::new(&objects, &types, &typed)),
             iterators: IteratorFinder::new(
                 bytes.image(),
                 program.debug(),

@@ -18,7 +18,7 @@ fn keys(running: &Running) -> Result<KeyCheck> {
     let process = LiveProcess::open(running.pid())?;
     let case = Case::live(running.pid(), running.truth().clone())?;
     let asked = Asked {
-        values: true,
+        keys: true,
         running: Some(&process),
         ..Asked::default()
     };

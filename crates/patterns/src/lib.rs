@@ -88,8 +88,10 @@ impl Pattern {
 /// What patterns rest on that nobody needs to look at without them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rests {
-    /// Where the keys of maps lie, and lengths of slices.
-    pub values: bool,
+    /// Where the keys of maps lie.
+    pub keys: bool,
+    /// Lengths of slices and strings.
+    pub backings: bool,
     /// What lies behind the interfaces of maps.
     pub boxes: bool,
 }
@@ -97,14 +99,14 @@ pub struct Rests {
 impl Rests {
     /// What the patterns that are `wanted` rest on.
     pub fn of(wanted: impl Fn(&Pattern) -> bool) -> Self {
-        let values = [
+        let keys = [
             &map_hash_skew::PATTERN,
             &map_raced::PATTERN,
             &map_unreachable_entries::PATTERN,
-            &pinned_backing::PATTERN,
         ];
         Self {
-            values: values.into_iter().any(&wanted),
+            keys: keys.into_iter().any(&wanted),
+            backings: wanted(&pinned_backing::PATTERN),
             boxes: wanted(&map_boxed_values::PATTERN),
         }
     }

@@ -177,7 +177,8 @@ fn read_as(args: &TargetArgs, how: How, progress: &mut Progress) -> Result<Subje
     let threads = &captured.threads;
     let running = captured.running.as_ref();
     let asked = Asked {
-        values: how.rests.values && captured.tells_values(),
+        keys: how.rests.keys && captured.tells_values(),
+        backings: how.rests.backings && captured.tells_values(),
         boxes: how.rests.boxes,
         running: running.map(|process| process as &dyn Memory),
     };
@@ -230,7 +231,8 @@ impl How {
         contents: Contents::Needed,
         residency: false,
         rests: Rests {
-            values: false,
+            keys: false,
+            backings: false,
             boxes: false,
         },
         jvms: true,

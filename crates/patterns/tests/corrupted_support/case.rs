@@ -74,7 +74,8 @@ impl Case {
     pub(crate) fn with(&self, at: Addr, bytes: &[u8]) -> Result<Built> {
         let image = self.damaged(at, bytes)?;
         let asked = Asked {
-            values: true,
+            keys: true,
+            backings: true,
             boxes: true,
             running: None,
         };

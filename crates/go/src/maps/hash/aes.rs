@@ -84,7 +84,13 @@ fn first_blocks(bytes: &[u8], lanes: usize, i: usize) -> u128 {
 fn block(bytes: &[u8]) -> u128 {
     match bytes.first_chunk() {
         Some(full) => u128::from_le_bytes(*full),
-        None => (bytes.iter().rev()).fold(0, |block, byte| block << 8 | u128::from(*byte)),
+        None => match (bytes.first_chunk(), bytes.last_chunk()) {
+            (Some(first), Some(last)) => {
+                let (first, last) = (u64::from_le_bytes(*first), u64::from_le_bytes(*last));
+                u128::from(first) | u128::from(last) << (8 * (bytes.len() - 8))
+            }
+            _ => (bytes.iter().rev()).fold(0, |block, byte| block << 8 | u128::from(*byte)),
+        },
     }
 }
 

@@ -61,6 +61,11 @@ impl<'a> Source<'a> {
         Some(&self.buffer)
     }
 
+    /// The byte at `at`, where the image has it.
+    pub(super) fn first(&self, at: Addr) -> Option<&'a u8> {
+        self.image.bytes_from(at).ok()?.first()
+    }
+
     /// Whether the running process still has these bytes at `at`.
     pub(super) fn still(&mut self, at: Addr, bytes: &[u8]) -> bool {
         self.buffer.resize(bytes.len(), 0);

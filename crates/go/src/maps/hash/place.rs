@@ -1,5 +1,7 @@
 //! Whether the keys of a map lie where a search for them looks.
 
+use std::hint::black_box;
+
 use leakscope_goabi::GROUP_SLOTS;
 use leakscope_graph::ObjIx;
 use leakscope_target::Addr;
@@ -68,12 +70,16 @@ pub(super) struct Placing<'p, 'a> {
     pub(super) objects: &'p Objects,
     pub(super) steps: &'p Steps,
     pub(super) shape: &'p CellShape,
+    /// All that is hashed lies in the key.
+    in_place: bool,
     /// Bytes of a key where cells hold pointers to keys.
     pub(super) indirect_key: Option<u64>,
     pub(super) map: &'p MapInfo,
     /// Of so many buckets or groups, one is looked at.
     pub(super) every: u64,
     pub(super) tally: Tally,
+    /// First bytes of what is to be hashed and lies elsewhere, of one bucket or group.
+    outside: Vec<&'a u8>,
     /// Words through which the map refers to the array under way.
     anchors: Vec<(Addr, u64)>,
 }
@@ -101,10 +107,12 @@ impl<'p, 'a> Placing<'p, 'a> {
             objects,
             steps,
             shape,
+            in_place: steps.in_place(),
             indirect_key: None,
             map,
             every: 1,
             tally: Tally::default(),
+            outside: Vec::new(),
             anchors: Vec::new(),
         }
     }
@@ -150,6 +158,7 @@ impl<'p, 'a> Placing<'p, 'a> {
             let (mut at, mut bucket) = (Addr(at.0 + index * size), first);
             let mut filled = 0;
             loop {
+                self.ahead(bucket, |top| top >= MIN_TOP_HASH);
                 for i in 0..GROUP_SLOTS {
                     let top = byte(bucket, i);
                     if top >= MIN_TOP_HASH {
@@ -229,11 +238,31 @@ impl<'p, 'a> Placing<'p, 'a> {
                 continue;
             }
             let at = Addr(data + index * table.size);
+            self.ahead(bytes, |control| control < NOT_FULL);
             for i in (0..GROUP_SLOTS).filter(|i| byte(bytes, *i) < NOT_FULL) {
                 let control = byte(bytes, i);
                 self.cell(at, bytes, i, seed, |hash| table.finds(hash, index, control));
             }
         }
+    }
+
+    /// Touches what the keys of a bucket or group are hashed by that does not lie in its cells, so that the misses of several keys
+    /// overlap.
+    fn ahead(&mut self, bytes: &[u8], is_filled: impl Fn(u8) -> bool) {
+        if self.in_place && self.indirect_key.is_none() {
+            return;
+        }
+        for i in (0..GROUP_SLOTS).filter(|i| is_filled(byte(bytes, *i))) {
+            match (self.shape.cell(bytes, i), self.indirect_key) {
+                (Some((key, _)), None) => self.hasher.outside(self.steps, key, &mut self.outside),
+                (Some((key, _)), Some(_)) => {
+                    let first = self.hasher.source.first(Addr(word(key, 0)));
+                    self.outside.extend(first);
+                }
+                (None, _) => {}
+            }
+        }
+        black_box(self.outside.drain(..).fold(0, |sum, byte| sum ^ byte));
     }
 
     /// Looks at cell `i` of the bucket or group at `at`. `search` gives what a search for that hash comes to.
