@@ -60,15 +60,15 @@ impl<'a> Hasher<'a> {
         self.nested(steps, key, seed, 0)
     }
 
-    /// Adds the first bytes of the texts and values that the hash of `key` takes from outside the key, where the image has them.
-    pub(super) fn outside(&self, steps: &Steps, key: &[u8], first: &mut Vec<&'a u8>) {
+    /// Announces the texts and values that the hash of `key` takes from outside the key.
+    pub(super) fn announce(&mut self, steps: &Steps, key: &[u8]) {
         for Step { offset, part } in steps.iter() {
             if let Part::Text | Part::Empty | Part::Interface = part
                 && let Some((text, data)) =
                     (key.get(offset..).and_then(|key| key.get(..16))).map(words)
             {
                 let at = if part == Part::Text { text } else { data };
-                first.extend(self.source.first(Addr(at)));
+                self.source.announce(Addr(at));
             }
         }
     }

@@ -3,6 +3,8 @@
 //! A stop does not copy objects without pointers, so the texts of keys are not in the image of a live process. A text that a
 //! map's cell still refers to, after it was read, in an array that the map still has, was the key's while it was read.
 
+use std::hint::black_box;
+
 use leakscope_target::{Addr, Image, Memory};
 
 /// Longer parts of keys are not read.
@@ -21,6 +23,8 @@ pub(super) struct Source<'a> {
     /// Whether anything came from there since this was last set to false.
     pub(super) from_running: bool,
     buffer: Vec<u8>,
+    /// What of the image was found ahead, by where it starts; never empty slices.
+    ahead: Vec<(Addr, &'a [u8])>,
 }
 
 impl<'a> Source<'a> {
@@ -32,6 +36,7 @@ impl<'a> Source<'a> {
             bytes_left: MAX_ALL_BYTES,
             from_running: false,
             buffer: Vec::new(),
+            ahead: Vec::new(),
         }
     }
 
@@ -49,7 +54,12 @@ impl<'a> Source<'a> {
             return None;
         }
         self.bytes_left = self.bytes_left.checked_sub(len)?;
-        if let Ok(bytes) = self.image.bytes(at, len) {
+        let ahead = self.ahead.iter().find(|(start, _)| *start == at);
+        let from = match ahead {
+            Some((_, bytes)) => Some(*bytes),
+            None => self.image.bytes_from(at).ok(),
+        };
+        if let Some(bytes) = from.and_then(|from| from.get(..len as usize)) {
             return Some(bytes);
         }
         self.buffer.resize(len as usize, 0);
@@ -61,9 +71,23 @@ impl<'a> Source<'a> {
         Some(&self.buffer)
     }
 
-    /// The byte at `at`, where the image has it.
-    pub(super) fn first(&self, at: Addr) -> Option<&'a u8> {
-        self.image.bytes_from(at).ok()?.first()
+    /// Bytes at `at` will be asked for soon.
+    pub(super) fn announce(&mut self, at: Addr) {
+        let bytes = self.image.bytes_from(at).ok();
+        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+            self.ahead.push((at, bytes));
+        }
+    }
+
+    /// Touches what was announced, all together, so that the misses overlap.
+    pub(super) fn touch(&self) {
+        let first = self.ahead.iter().filter_map(|(_, bytes)| bytes.first());
+        black_box(first.fold(0, |sum, byte| sum ^ byte));
+    }
+
+    /// Forgets what was announced.
+    pub(super) fn forget(&mut self) {
+        self.ahead.clear();
     }
 
     /// Whether the running process still has these bytes at `at`.

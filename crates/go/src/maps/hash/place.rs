@@ -1,7 +1,5 @@
 //! Whether the keys of a map lie where a search for them looks.
 
-use std::hint::black_box;
-
 use leakscope_goabi::GROUP_SLOTS;
 use leakscope_graph::ObjIx;
 use leakscope_target::Addr;
@@ -78,8 +76,6 @@ pub(super) struct Placing<'p, 'a> {
     /// Of so many buckets or groups, one is looked at.
     pub(super) every: u64,
     pub(super) tally: Tally,
-    /// First bytes of what is to be hashed and lies elsewhere, of one bucket or group.
-    outside: Vec<&'a u8>,
     /// Words through which the map refers to the array under way.
     anchors: Vec<(Addr, u64)>,
 }
@@ -112,7 +108,6 @@ impl<'p, 'a> Placing<'p, 'a> {
             map,
             every: 1,
             tally: Tally::default(),
-            outside: Vec::new(),
             anchors: Vec::new(),
         }
     }
@@ -246,23 +241,20 @@ impl<'p, 'a> Placing<'p, 'a> {
         }
     }
 
-    /// Touches what the keys of a bucket or group are hashed by that does not lie in its cells, so that the misses of several keys
-    /// overlap.
+    /// Touches what the keys of a bucket or group are hashed by that does not lie in its cells.
     fn ahead(&mut self, bytes: &[u8], is_filled: impl Fn(u8) -> bool) {
         if self.in_place && self.indirect_key.is_none() {
             return;
         }
+        self.hasher.source.forget();
         for i in (0..GROUP_SLOTS).filter(|i| is_filled(byte(bytes, *i))) {
             match (self.shape.cell(bytes, i), self.indirect_key) {
-                (Some((key, _)), None) => self.hasher.outside(self.steps, key, &mut self.outside),
-                (Some((key, _)), Some(_)) => {
-                    let first = self.hasher.source.first(Addr(word(key, 0)));
-                    self.outside.extend(first);
-                }
+                (Some((key, _)), None) => self.hasher.announce(self.steps, key),
+                (Some((key, _)), Some(_)) => self.hasher.source.announce(Addr(word(key, 0))),
                 (None, _) => {}
             }
         }
-        black_box(self.outside.drain(..).fold(0, |sum, byte| sum ^ byte));
+        self.hasher.source.touch();
     }
 
     /// Looks at cell `i` of the bucket or group at `at`. `search` gives what a search for that hash comes to.
