@@ -125,8 +125,8 @@ impl Holder {
         self.shared.command(command::STOP);
         match self.wait_while(answer::STOPPING) {
             answer::STOPPED => Ok(stopped),
-            answer::ENDED => Err(self.failure()),
-            _ => Err(Failure::HolderDied),
+            // A holder that has ended a stop may end itself, too, before this thread sees the former.
+            _ => Err(self.failure()),
         }
     }
 
@@ -191,11 +191,11 @@ impl Stopped<'_> {
     pub(crate) fn release(self) -> Result<Ended, Failure> {
         let shared = &self.holder.shared;
         self.let_go();
-        if shared.answer.load(Acquire) != answer::ENDED {
-            return Err(Failure::HolderDied);
-        }
         if shared.outcome.load(Acquire) != outcome::RELEASED {
             return Err(self.holder.failure());
+        }
+        if shared.answer.load(Acquire) != answer::ENDED {
+            return Err(Failure::HolderDied);
         }
         let begun = shared.begun_ns.load(Acquire);
         let since = |ns: u64| Duration::from_nanos(ns.saturating_sub(begun));

@@ -7,26 +7,27 @@ use std::time::{Duration, Instant};
 
 use leakscope_testkit::skip;
 
-use crate::support::{Heartbeat, Leakscope, TOLERANCE, example, kill, one_at_a_time};
+use crate::support::{Heartbeat, Leakscope, PATIENCE, TOLERANCE, example, kill, one_at_a_time};
 
 const BUDGET: Duration = Duration::from_millis(200);
 
 /// Leakscope in a stop that lasts until the budget ends it or, undisturbed, 150 ms.
 const ARGS: [&str; 3] = ["max_stop_ms=200", "plan_sleep_ms=150", "quiet=1"];
 
-/// Does `disturb` as soon as the target is held; the target must run on within the budget. Then `undo`; answers with
-/// leakscope's exit code.
+/// Starts leakscope by `command` and does `disturb` as soon as the target is held; the target must run on within the budget.
+/// Then `undo`; answers with leakscope's exit code.
 fn disturb_in_stop(
     what: &str,
     target: &mut Heartbeat,
-    leakscope: Leakscope,
+    (command, args): (Command, &[&str]),
     disturb: impl FnOnce(&Leakscope),
     undo: impl FnOnce(&Leakscope),
 ) -> Option<i32> {
     let mut untouched = Heartbeat::untouched();
     let noise = target.noise(Duration::from_secs(1));
+    let leakscope = Leakscope::start_by(command, target.pid(), args);
     assert!(
-        target.wait_traced(true, Duration::from_secs(10)),
+        target.wait_traced(true, PATIENCE),
         "{what}: the target was never held"
     );
     let begun = Instant::now();
@@ -35,7 +36,7 @@ fn disturb_in_stop(
         target.queue_signal(i);
     }
     assert!(
-        target.wait_traced(false, Duration::from_secs(10)),
+        target.wait_traced(false, PATIENCE),
         "{what}: the target is not let go"
     );
     let held = begun.elapsed();
@@ -50,18 +51,9 @@ fn disturb_in_stop(
         "{what}: a gap of {gap:?}"
     );
     undo(&leakscope);
-    let code = leakscope.finish(Duration::from_secs(10));
+    let code = leakscope.finish();
     target.assert_unharmed();
     code
-}
-
-/// A leakscope that starts its stop only after the noise was measured.
-fn late() -> Command {
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", "sleep 1.3; exec \"$0\" \"$@\""])
-        .arg(example("capture"));
-    command
 }
 
 fn signalled(
@@ -71,7 +63,6 @@ fn signalled(
 ) -> Option<i32> {
     let _turn = one_at_a_time();
     let mut target = Heartbeat::start(&["heap_mb=16"]);
-    let leakscope = Leakscope::start_by(late(), target.pid(), &ARGS);
     let all = |signals: Vec<(i32, i32)>| {
         for (pid, signal) in signals {
             assert!(kill(pid, signal), "a signal to {pid}");
@@ -80,7 +71,7 @@ fn signalled(
     disturb_in_stop(
         what,
         &mut target,
-        leakscope,
+        (Command::new(example("capture")), &ARGS),
         |l| all(send(l)),
         |l| all(then(l)),
     )
@@ -123,8 +114,14 @@ fn a_planner_that_sleeps_past_the_budget_is_cut_off() {
     let _turn = one_at_a_time();
     let mut target = Heartbeat::start(&["heap_mb=16"]);
     let args = ["max_stop_ms=200", "plan_sleep_ms=3000", "quiet=1"];
-    let leakscope = Leakscope::start_by(late(), target.pid(), &args);
-    let code = disturb_in_stop("planner asleep", &mut target, leakscope, |_| {}, |_| {});
+    let command = Command::new(example("capture"));
+    let code = disturb_in_stop(
+        "planner asleep",
+        &mut target,
+        (command, &args),
+        |_| {},
+        |_| {},
+    );
     assert_eq!(code, Some(1));
 }
 
@@ -159,15 +156,14 @@ fn frozen(what: &str, group: &Group, freeze: &str) {
     let _turn = one_at_a_time();
     let mut target = Heartbeat::start(&["heap_mb=16"]);
     let mut command = Command::new("sh");
-    command.args(["-c", "echo $$ > \"$0\" && sleep 1.3 && exec \"$@\""]);
+    command.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]);
     command
         .arg(group.path.join("cgroup.procs"))
         .arg(example("capture"));
-    let leakscope = Leakscope::start_by(command, target.pid(), &ARGS);
     let code = disturb_in_stop(
         what,
         &mut target,
-        leakscope,
+        (command, &ARGS),
         |_| group.write(freeze),
         |_| group.write(group.thaw),
     );

@@ -117,7 +117,7 @@ fn a_go_program_outlives_kills_of_leakscope_within_stops() {
             let leakscope = Leakscope::start(target.pid(), &args);
             std::thread::sleep(Duration::from_micros(20_000 + random.below(60_000)));
             kill(leakscope.pid(), libc::SIGKILL);
-            leakscope.finish(Duration::from_secs(10));
+            leakscope.finish();
         }
         assert_sound(&mut target, 0);
     }

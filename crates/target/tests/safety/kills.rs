@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use leakscope_testkit::Random;
 
-use crate::support::{Heartbeat, Leakscope, TOLERANCE, distribution, kill, one_at_a_time};
+use crate::support::{
+    Heartbeat, Leakscope, PATIENCE, TOLERANCE, distribution, kill, one_at_a_time,
+};
 
 /// Longest stop in these tests.
 const BUDGET: Duration = Duration::from_millis(150);
@@ -19,7 +21,7 @@ fn kill_at_random(what: &str, count: usize, signal: i32, victim: fn(&Leakscope) 
     let mut target = Heartbeat::start(&["heap_mb=48", "threads=16"]);
     let round = Instant::now();
     assert_eq!(
-        Leakscope::start(target.pid(), &["quiet=1"]).finish(Duration::from_secs(60)),
+        Leakscope::start(target.pid(), &["quiet=1"]).finish(),
         Some(0)
     );
     let round = round.elapsed().as_micros() as u64;
@@ -47,7 +49,7 @@ fn kill_at_random(what: &str, count: usize, signal: i32, victim: fn(&Leakscope) 
         let killed = Instant::now();
         if held {
             assert!(
-                target.wait_traced(false, Duration::from_secs(5)),
+                target.wait_traced(false, PATIENCE),
                 "the target is not let go"
             );
             held_on.push(killed.elapsed());
@@ -55,7 +57,7 @@ fn kill_at_random(what: &str, count: usize, signal: i32, victim: fn(&Leakscope) 
         target.queue_signal(1);
         // Where only the holder was killed, leakscope reports an error or goes on with another.
         kill(leakscope.pid(), libc::SIGKILL);
-        leakscope.finish(Duration::from_secs(5));
+        leakscope.finish();
     }
     let gap = target.longest_gap();
     let noise = noise.max(untouched.longest_gap());

@@ -9,7 +9,7 @@ use leakscope_target::{CaptureOptions, Error, LiveProcess};
 use leakscope_testkit::skip;
 
 use crate::planners::Fixed;
-use crate::support::{Heartbeat, Leakscope, example, one_at_a_time, threads};
+use crate::support::{Heartbeat, Leakscope, PATIENCE, example, one_at_a_time, threads};
 
 fn refusal(pid: i32) -> Error {
     match LiveProcess::open(pid) {
@@ -64,7 +64,7 @@ fn a_traced_target_is_refused_and_its_tracer_is_named() {
     let _turn = one_at_a_time();
     let mut target = Heartbeat::start(&[]);
     let tracer = Leakscope::start(target.pid(), &["plan_sleep_ms=300"]);
-    assert!(target.wait_traced(true, Duration::from_secs(10)));
+    assert!(target.wait_traced(true, PATIENCE));
     let holder = target.tracer();
     match refusal(target.pid()) {
         Error::AlreadyTraced { tracer, comm, .. } => {
@@ -72,7 +72,7 @@ fn a_traced_target_is_refused_and_its_tracer_is_named() {
         }
         other => panic!("{other:?}"),
     }
-    assert_eq!(tracer.finish(Duration::from_secs(10)), Some(0));
+    assert_eq!(tracer.finish(), Some(0));
     target.assert_unharmed();
 }
 
@@ -82,7 +82,7 @@ fn a_target_traced_after_it_was_opened_is_left_to_its_tracer() {
     let mut target = Heartbeat::start(&[]);
     let process = LiveProcess::open(target.pid()).expect("the target opens");
     let tracer = Leakscope::start(target.pid(), &["plan_sleep_ms=300"]);
-    assert!(target.wait_traced(true, Duration::from_secs(10)));
+    assert!(target.wait_traced(true, PATIENCE));
     let result = process.capture(
         &mut Fixed::cells(&target),
         &CaptureOptions::default(),
@@ -93,7 +93,7 @@ fn a_target_traced_after_it_was_opened_is_left_to_its_tracer() {
         "{:?}",
         result.err()
     );
-    assert_eq!(tracer.finish(Duration::from_secs(10)), Some(0));
+    assert_eq!(tracer.finish(), Some(0));
     target.assert_unharmed();
 }
 

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Heartbeat, Leakscope, TOLERANCE, example, one_at_a_time};
+use crate::support::{Heartbeat, Leakscope, PATIENCE, TOLERANCE, example, one_at_a_time};
 
 /// System calls that wrote so far, of a process.
 fn writes(pid: i32) -> Option<u64> {
@@ -24,7 +24,7 @@ fn neither_leakscope_nor_its_holder_writes_to_anything_within_a_stop() {
     for _ in 0..5 {
         let leakscope = Leakscope::start(target.pid(), &["plan_sleep_ms=200"]);
         assert!(
-            target.wait_traced(true, Duration::from_secs(10)),
+            target.wait_traced(true, PATIENCE),
             "the target was never held"
         );
         let holder = leakscope.holder().expect("a holder");
@@ -43,7 +43,7 @@ fn neither_leakscope_nor_its_holder_writes_to_anything_within_a_stop() {
             seen.windows(2).all(|w| w[0] == w[1]),
             "writes within the stop: {seen:?}"
         );
-        assert_eq!(leakscope.finish(Duration::from_secs(10)), Some(0));
+        assert_eq!(leakscope.finish(), Some(0));
     }
     target.assert_unharmed();
 }
@@ -82,7 +82,7 @@ fn a_panic_of_the_planner_lets_the_target_go_before_it_is_reported() {
         // Its report of the panic hangs in the pipe.
         while target.tracer() != 0 || !is_writing_to_a_pipe(leakscope.id()) {
             assert!(
-                begun.elapsed() < Duration::from_secs(10),
+                begun.elapsed() < PATIENCE,
                 "the target waits for the panic to be reported"
             );
             std::thread::sleep(Duration::from_millis(5));

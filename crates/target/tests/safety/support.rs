@@ -16,6 +16,9 @@ pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
 /// What the target may be late beyond a budget.
 pub(crate) const TOLERANCE: Duration = Duration::from_millis(10);
 
+/// How long what must happen is waited for: under load, a new process may get no processor for seconds.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Path of an example of this crate, built if need be.
 pub(crate) fn example(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -187,7 +190,7 @@ impl Heartbeat {
             assert!(!"Tt".contains(state), "thread {tid} is in state {state}");
         }
         // Signals and expirations under way get time to arrive.
-        let until = Instant::now() + Duration::from_secs(5);
+        let until = Instant::now() + PATIENCE;
         let sent = self.sent;
         let settled = |r: &BTreeMap<String, u64>| {
             r["signals"] >= sent && r["ticks"].abs_diff(r["ticks_expected"]) <= 3
@@ -329,8 +332,8 @@ impl Leakscope {
 
     /// Waits for its end and for that of everything it started; answers with its exit code, if it has one.
     #[track_caller]
-    pub(crate) fn finish(mut self, patience: Duration) -> Option<i32> {
-        let until = Instant::now() + patience;
+    pub(crate) fn finish(mut self) -> Option<i32> {
+        let until = Instant::now() + PATIENCE;
         let code = loop {
             match self.child.try_wait().expect("a child") {
                 Some(status) => break status.code(),
