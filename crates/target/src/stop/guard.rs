@@ -87,6 +87,8 @@ pub(super) fn run(shared: &Arc<Shared>, task_dir: RawFd, started: &SyncSender<Re
         .link
         .store(no_command, std::sync::atomic::Ordering::Release);
     let _notice = DeathNotice::register(shared);
+    // Before the fork, so that the holder has it from its first instruction: on a loaded machine too the two let go in time.
+    sys::be_urgent();
     // SAFETY: no arguments.
     let parent = unsafe { libc::getpid() };
     let orders = Orders {

@@ -13,9 +13,6 @@ use super::shared::{Shared, answer, command, outcome};
 use super::sys::{self, Wait};
 use super::tracees::{Tracees, next_command};
 
-/// Real-time priority of the holder, where the machine allows it: on a loaded machine too it lets go in time.
-const PRIORITY: i32 = 1;
-
 /// What the child needs to know; made before the fork.
 pub(crate) struct Orders {
     /// `/proc/PID/task` of the target.
@@ -87,11 +84,6 @@ fn settle_in(orders: &Orders) {
     unsafe { libc::prctl(libc::PR_SET_NAME, c"leakscope-hold".as_ptr(), 0, 0, 0) };
     // SAFETY: plain numbers.
     unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) };
-    let param = libc::sched_param {
-        sched_priority: PRIORITY,
-    };
-    // SAFETY: `param` is read only. Without the privilege nothing changes.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &param) };
     let keep = orders.task_dir as libc::c_uint;
     if let Some(below) = keep.checked_sub(1) {
         // SAFETY: closes what this process inherited and does not use.

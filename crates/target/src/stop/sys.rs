@@ -57,6 +57,19 @@ pub(crate) fn futex_wake(word: &AtomicU32) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, i32::MAX) };
 }
 
+/// Real-time priority of who ends a stop.
+const PRIORITY: i32 = 1;
+
+/// Asks that the calling thread, and what it forks, run before all that is not urgent. Without the privilege nothing
+/// changes.
+pub(crate) fn be_urgent() {
+    let param = libc::sched_param {
+        sched_priority: PRIORITY,
+    };
+    // SAFETY: `param` is read only.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &param) };
+}
+
 /// Makes this process the tracer of thread `tid`, without stopping it and without options: should this process die,
 /// the kernel lets the thread run on.
 pub(crate) fn seize(tid: i32) -> Result<(), i32> {
